@@ -1,0 +1,177 @@
+"""What people said and what was counted: reports, counts, and the fits and state of the detector."""
+
+from django.db import models
+
+from reports.models.catalogue import Problem, Region, Service
+
+
+class Kind(models.IntegerChoices):
+    """What a report says. Stored as a number: hundreds of millions of rows carry it."""
+
+    DOWN = 0, "down"
+    WORKING = 1, "working"
+
+
+class InboxBlock(models.Model):
+    """Accepted reports of one short moment, written together and fsynced before any of them is acknowledged.
+
+    ``block`` is expanded by the drain, which deletes the row in the transaction that stores the reports.
+    """
+
+    reports = models.PositiveIntegerField()
+    block = models.BinaryField()
+    written_at = models.DateTimeField()
+
+
+class AcceptedId(models.Model):
+    """A client's own ``id`` and the answer it got, so that sending it again changes nothing.
+
+    Holds what the answer said; kept for as long as a client may try again.
+    """
+
+    client_id = models.UUIDField(primary_key=True)
+    report_id = models.UUIDField()
+    service = models.ForeignKey(
+        Service, on_delete=models.CASCADE, db_constraint=False, db_index=False, related_name="+"
+    )
+    region = models.ForeignKey(
+        Region, on_delete=models.CASCADE, db_constraint=False, db_index=False, related_name="+"
+    )
+    kind = models.PositiveSmallIntegerField(choices=Kind)
+    problem = models.ForeignKey(
+        Problem, on_delete=models.CASCADE, null=True, db_constraint=False, db_index=False, related_name="+"
+    )
+    received_at = models.DateTimeField(db_index=True)
+
+
+class Report(models.Model):
+    """One person's statement. Partitioned by day on its UUIDv7 key, so that retention is a DROP TABLE.
+
+    ``person`` and ``network`` are keyed pseudonyms, never addresses. ``counted`` is false for a report that the
+    counting rule keeps but does not count; ``reason`` says why.
+    """
+
+    id = models.UUIDField(primary_key=True)
+    received_at = models.DateTimeField()
+    service = models.ForeignKey(
+        Service, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+"
+    )
+    region = models.ForeignKey(
+        Region, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+"
+    )
+    kind = models.PositiveSmallIntegerField(choices=Kind)
+    problem = models.ForeignKey(
+        Problem, on_delete=models.DO_NOTHING, null=True, db_constraint=False, db_index=False, related_name="+"
+    )
+    person = models.BigIntegerField()
+    network = models.BigIntegerField()
+    counted = models.BooleanField()
+    reason = models.CharField(max_length=20, blank=True)
+
+    class Meta:
+        # Created by hand in the first migration: Django cannot declare a partitioned table.
+        db_table = "reports_report"
+
+
+class ReportCount(models.Model):
+    """Counted reports of one service, region, kind and problem in the minute ``[minute, minute + 60 s)``.
+
+    ``networks`` are the networks whose first counted report in the counting window this minute holds, so that a
+    sum over minutes counts no network twice.
+    """
+
+    pk = models.CompositePrimaryKey("minute", "service", "region", "kind", "problem_key")
+    minute = models.DateTimeField()
+    service = models.ForeignKey(
+        Service, on_delete=models.PROTECT, db_constraint=False, db_index=False, related_name="+"
+    )
+    region = models.ForeignKey(
+        Region, on_delete=models.PROTECT, db_constraint=False, db_index=False, related_name="+"
+    )
+    kind = models.PositiveSmallIntegerField(choices=Kind)
+    # The id of a Problem, or 0 where nobody said what fails: a key cannot hold NULL.
+    problem_key = models.IntegerField(default=0)
+    reports = models.PositiveIntegerField()
+    networks = models.PositiveIntegerField()
+
+    class Meta:
+        indexes = [models.Index(fields=["service", "minute"], name="counts_of_a_service")]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(networks__lte=models.F("reports")), name="no_network_without_report"
+            )
+        ]
+
+
+class Seen(models.Model):
+    """When a person (for a service and kind) or a network (for a cell and kind) was last counted.
+
+    ``key`` is a 64-bit hash of who and what; rows past the counting window are swept away.
+    """
+
+    key = models.BigIntegerField(primary_key=True)
+    counted_at = models.DateTimeField(db_index=True)
+
+
+class DrainBatch(models.Model):
+    """One transaction of the drain: what came in and which minutes it touched."""
+
+    drained_at = models.DateTimeField(db_index=True)
+    blocks = models.PositiveIntegerField()
+    reports = models.PositiveIntegerField()
+    counted = models.PositiveIntegerField()
+    oldest_minute = models.DateTimeField()
+    newest_minute = models.DateTimeField()
+
+
+class Salt(models.Model):
+    """The secret of one UTC day for pseudonyms; destroyed when the counting window no longer reaches into that day."""
+
+    day = models.DateField(primary_key=True)
+    secret = models.BinaryField()
+
+
+class Baseline(models.Model):
+    """One fit of what is ordinary. Evidence names its version for ever; the fit itself may be dropped when old."""
+
+    version = models.CharField(max_length=40, unique=True)
+    fitted_at = models.DateTimeField()
+    history_from = models.DateTimeField()
+    history_until = models.DateTimeField()
+    fit = models.BinaryField()
+
+    class Meta:
+        get_latest_by = "fitted_at"
+
+
+class DetectorState(models.Model):
+    """The engine's rolling state after ``minute``, written with the decisions of that minute: one row."""
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1)
+    minute = models.DateTimeField()
+    last_batch = models.BigIntegerField(default=0)
+    baseline = models.ForeignKey(Baseline, on_delete=models.PROTECT, null=True, related_name="+")
+    detector_version = models.CharField(max_length=20)
+    state = models.BinaryField()
+    saved_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=models.Q(id=1), name="one_detector_state")]
+
+
+class ScenarioClock(models.Model):
+    """The clock of a site that replays a scenario: ``scenario_at`` was shown at ``real_at`` and runs ``speed`` times as fast."""
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1)
+    scenario = models.SlugField()
+    real_at = models.DateTimeField()
+    scenario_at = models.DateTimeField()
+    speed = models.FloatField()
+    # How many published reports one replayed report stands for.
+    volume_scale = models.FloatField(default=1.0)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=models.Q(id=1), name="one_scenario_clock"),
+            models.CheckConstraint(condition=models.Q(speed__gte=0), name="time_does_not_run_backwards"),
+        ]
