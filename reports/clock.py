@@ -1,0 +1,89 @@
+"""What time it is for this site.
+
+Ordinarily the machine's UTC clock. A site that replays a scenario (``REPLAY``) follows the scenario's clock instead, so
+that reports, detection and pages all live in the same, accelerated day. Only the intake, the task layer and the views
+ask; everything else is given its ``now``.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from django.conf import settings
+
+from reports.models import ScenarioClock
+
+# How long a process may go on with a scenario clock it has read: a change of speed shows within this time.
+REFRESH_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """The clock of a replay: at ``real_at`` it showed ``scenario_at``; it runs ``speed`` times as fast as real time."""
+
+    slug: str
+    real_at: datetime
+    scenario_at: datetime
+    speed: float
+    volume_scale: float
+
+    def at(self, real: datetime) -> datetime:
+        """The scenario's time at the real instant ``real``."""
+        return self.scenario_at + (real - self.real_at) * self.speed
+
+
+_read_at = 0.0
+_scenario: Scenario | None = None
+
+
+def now() -> datetime:
+    """The present instant, aware, UTC: the scenario's on a replaying site, else the machine's."""
+    current = scenario()
+    real = datetime.now(UTC)
+    return current.at(real) if current else real
+
+
+def scenario() -> Scenario | None:
+    """The scenario whose clock the site follows, read at most once a second; ``None`` on an ordinary site."""
+    global _read_at, _scenario
+    if not settings.REPLAY:
+        return None
+    if _scenario is None or time.monotonic() - _read_at > REFRESH_SECONDS:
+        row = ScenarioClock.objects.filter(scenario=settings.REPLAY).first()
+        _scenario = row and Scenario(
+            slug=row.scenario,
+            real_at=row.real_at,
+            scenario_at=row.scenario_at,
+            speed=row.speed,
+            volume_scale=row.volume_scale,
+        )
+        _read_at = time.monotonic()
+    return _scenario
+
+
+def set_scenario(slug: str, *, scenario_at: datetime, speed: float, volume_scale: float) -> None:
+    """From now on the site's clock shows ``scenario_at`` and runs ``speed`` times as fast (0 stands still)."""
+    global _read_at
+    ScenarioClock.objects.update_or_create(
+        id=1,
+        defaults={
+            "scenario": slug,
+            "real_at": datetime.now(UTC),
+            "scenario_at": scenario_at,
+            "speed": speed,
+            "volume_scale": volume_scale,
+        },
+    )
+    _read_at = 0.0
+
+
+def minute_of(instant: datetime) -> int:
+    """Whole minutes since 1970-01-01T00:00Z that are over or running at ``instant``."""
+    return int(instant.timestamp() // 60)
+
+
+def instant_of(minute: int) -> datetime:
+    """The instant at which ``minute`` begins."""
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(minutes=minute)

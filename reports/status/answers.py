@@ -1,0 +1,284 @@
+"""The answers that pages, API, feeds and badges are made of: frozen values, never querysets.
+
+States are ``normal``, ``down``, ``recovering``, ``restored``, ``unknown``. Instants are aware, UTC. Counts are counted
+reports (one a person, service and kind in a window).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+
+@dataclass(frozen=True)
+class RegionLink:
+    """A region by code and name; ``parent`` is the code above it (``None`` for the world)."""
+
+    code: str
+    name: str
+    parent: str | None
+    kind: str
+    population: int | None
+    population_estimated: bool = True
+
+
+@dataclass(frozen=True)
+class ProblemChoice:
+    slug: str
+    label: str
+
+
+@dataclass(frozen=True)
+class ServiceLink:
+    slug: str
+    name: str
+    provider: str
+    provider_name: str
+    category: str
+    category_name: str
+
+
+@dataclass(frozen=True)
+class RegionState:
+    """One region of one service (or, on the world map, of its worst service) at an instant."""
+
+    region: RegionLink
+    state: str
+    since: datetime | None
+    reports: int
+    """Reports of the last 60 minutes."""
+    expected: float
+    """Reports expected in the same 60 minutes."""
+    service: ServiceLink | None = None
+    """On the world map: the worst service there."""
+
+    @property
+    def ratio(self) -> float | None:
+        """How many times the expected; ``None`` where next to nothing was expected."""
+        return self.reports / self.expected if self.expected >= 0.05 else None
+
+
+@dataclass(frozen=True)
+class MapStatus:
+    """Every region that is not ``normal`` at ``at``; ``version`` changes when any of it does."""
+
+    at: datetime
+    version: str
+    regions: tuple[RegionState, ...]
+
+
+@dataclass(frozen=True)
+class ServiceStatus:
+    """The present of one service. ``since`` is the onset of the open incident, or ``None``."""
+
+    link: ServiceLink
+    state: str
+    since: datetime | None
+    regions_down: int
+    people_affected: int
+    """People living in regions that are down or recovering (estimates)."""
+    reports_last_hour: int
+    baseline_last_hour: float
+    working_last_hour: int
+    incident: str | None
+    """Ref of the open incident, else of none."""
+    down: tuple[RegionState, ...] = ()
+    """Regions that are not normal, most people first."""
+    restored: tuple[RegionState, ...] = ()
+    problems: tuple[tuple[ProblemChoice, int], ...] = ()
+    """Most reported problems of the last hour, with counts."""
+    echo_of: ServiceLink | None = None
+
+
+@dataclass(frozen=True)
+class CountSeries:
+    """Counts of one service and region in equal steps from ``start``; the lists are equally long.
+
+    ``expected`` and ``upper`` (the 99 % bound of an ordinary step) come from the baseline in force; ``baseline_version``
+    is empty where there is none yet.
+    """
+
+    service: str
+    region: str
+    start: datetime
+    step: timedelta
+    reports: tuple[int, ...]
+    working: tuple[int, ...]
+    expected: tuple[float, ...]
+    upper: tuple[float, ...]
+    baseline_version: str
+
+
+@dataclass(frozen=True)
+class EvidenceFigures:
+    """The figures one decision rests on; see ``docs/detection.md``."""
+
+    id: int
+    decision: str
+    decided_at: datetime
+    region: str | None
+    observed: int
+    expected: float
+    log10_p: float
+    threshold: float
+    window_minutes: int
+    window_end_at: datetime
+    level: str
+    rule: str
+    networks: int | None
+    working: int
+    baseline_version: str
+    detector_version: str
+    figures: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RelapseFacts:
+    restored_at: datetime
+    declared_at: datetime
+    basis: str
+    reopened_at: datetime
+
+
+@dataclass(frozen=True)
+class RegionalOutageStatus:
+    """The incident in one region, at the asked instant or as it stands."""
+
+    region: RegionLink
+    state: str
+    onset_at: datetime
+    detected_at: datetime
+    peak_at: datetime | None
+    peak_reports: int
+    recovering_at: datetime | None
+    unknown_at: datetime | None
+    restored_at: datetime | None
+    restored_low: datetime | None
+    restored_high: datetime | None
+    declared_at: datetime | None
+    basis: str
+    relapses: tuple[RelapseFacts, ...]
+    reports: int
+    working: int
+    networks: int
+    evidence: EvidenceFigures | None
+
+
+@dataclass(frozen=True)
+class SiblingFigures:
+    """A sibling service that was checked: ``observed`` reports where ``expected`` were ordinary."""
+
+    service: ServiceLink
+    state: str
+    observed: int
+    expected: float
+    window_minutes: int
+    incident: str | None
+
+
+@dataclass(frozen=True)
+class StatementFacts:
+    id: int
+    meaning: str
+    text: str
+    url: str
+    said_at: datetime
+    region: RegionLink | None
+
+
+@dataclass(frozen=True)
+class IncidentStatus:
+    """One incident, whole. ``state`` is ``open``, ``recovering`` or ``resolved``; ``review`` as in the model."""
+
+    ref: str
+    service: ServiceLink
+    group: str | None
+    scope: str
+    state: str
+    review: str
+    rejected_reason: str
+    confidence: float
+    onset_at: datetime
+    detected_at: datetime
+    acknowledged_at: datetime | None
+    peak_at: datetime | None
+    peak_reports: int
+    first_restored_at: datetime | None
+    resolved_at: datetime | None
+    duration: timedelta | None
+    """From onset to resolution; ``None`` while open."""
+    reports: int
+    working: int
+    currently_affected: tuple[RegionLink, ...]
+    previously_affected: tuple[RegionLink, ...]
+    siblings: tuple[SiblingFigures, ...]
+    echo_of: str | None
+    merged_into: str | None
+    evidence: EvidenceFigures | None
+    statements: tuple[StatementFacts, ...] = ()
+    group_incidents: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class TimelineLine:
+    """One dated fact in words, with where it comes from (``engine``, ``statement``, ``administrator``)."""
+
+    at: datetime
+    recorded_at: datetime
+    kind: str
+    region: RegionLink | None
+    text: str
+    source_type: str
+    source_url: str
+    evidence: EvidenceFigures | None
+
+
+@dataclass(frozen=True)
+class Transition:
+    """From ``at`` on, ``region`` is in ``state``."""
+
+    region: str
+    at: datetime
+    state: str
+
+
+@dataclass(frozen=True)
+class IncidentHistory:
+    """What the map's slider moves over: every change of state of every region, in order, and the regions' names."""
+
+    ref: str
+    version: str
+    start: datetime
+    end: datetime
+    regions: tuple[RegionLink, ...]
+    transitions: tuple[Transition, ...]
+    statements: tuple[StatementFacts, ...]
+
+
+@dataclass(frozen=True)
+class HomeStatus:
+    """What is down now (worst first by people affected), what came back in the last day, and the world's map."""
+
+    at: datetime
+    version: str
+    down: tuple[ServiceStatus, ...]
+    recently_resolved: tuple[IncidentStatus, ...]
+    most_reported: tuple[ServiceStatus, ...]
+    """Services with any report in the last hour that are not down, most reports first."""
+    services_watched: int
+    reports_last_hour: int
+
+
+@dataclass(frozen=True)
+class Readiness:
+    """Whether the site can be trusted right now; each problem in words."""
+
+    ready: bool
+    at: datetime
+    database: bool
+    broker: bool
+    last_drain_age: timedelta | None
+    last_watch_age: timedelta | None
+    """From the end of the last minute that was watched."""
+    inbox_blocks: int
+    problems: tuple[str, ...] = ()
