@@ -1,0 +1,75 @@
+"""The ASGI application: `granian --interface asgi outagemap.asgi:application`.
+
+Three kinds of request are told apart before Django sees them: a report, which has a way of its own because it must stay
+cheap in the worst hour; a static file; and everything else.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Awaitable, Callable, MutableMapping
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+from django.core.asgi import get_asgi_application
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "outagemap.settings")
+django_app: Application = get_asgi_application()
+
+from django.conf import settings  # noqa: E402
+from django.contrib.staticfiles.handlers import ASGIStaticFilesHandler  # noqa: E402
+from servestatic import ServeStaticASGI  # noqa: E402
+
+REPORT_PATH = "/api/v1/reports/"
+report_app: Application = (
+    import_module("reports.intake.endpoint").report_app if find_spec("reports.intake.endpoint") else django_app
+)
+
+
+def _add_static_headers(headers: Any, _path: str, _url: str) -> None:
+    headers["X-Content-Type-Options"] = "nosniff"
+    # An SVG opened by itself is a document too.
+    headers["Content-Security-Policy"] = settings.CONTENT_SECURITY_POLICY
+
+
+static_app: Application
+if settings.DEBUG:
+    static_app = ASGIStaticFilesHandler(django_app)
+else:
+    static_app = ServeStaticASGI(
+        django_app,
+        root=settings.STATIC_ROOT,
+        prefix=settings.STATIC_URL,
+        max_age=3600,
+        add_headers_function=_add_static_headers,
+        # A name with a hash in it can be kept for ever: other content gets another name.
+        immutable_file_test=r"\.[0-9a-f]{12}\.[^/]+$",
+    )
+
+
+async def _lifespan(receive: Receive, send: Send) -> None:
+    while True:
+        message = await receive()
+        await send({"type": f"{message['type']}.complete"})
+        if message["type"] == "lifespan.shutdown":
+            return
+
+
+async def application(scope: Scope, receive: Receive, send: Send) -> None:
+    """The ASGI entry point."""
+    if scope["type"] == "lifespan":
+        await _lifespan(receive, send)
+    elif scope["type"] != "http":
+        raise ValueError(f"only HTTP is served here, not {scope['type']}")
+    elif scope["path"] == REPORT_PATH and scope["method"] == "POST":
+        await report_app(scope, receive, send)
+    elif scope["path"].startswith(settings.STATIC_URL):
+        await static_app(scope, receive, send)
+    else:
+        await django_app(scope, receive, send)

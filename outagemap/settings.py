@@ -1,0 +1,258 @@
+"""Settings: one file, everything that differs between deployments comes from the environment, read strictly."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from celery.schedules import crontab
+from django.core.exceptions import ImproperlyConfigured
+from psycopg import ProgrammingError
+from psycopg.conninfo import conninfo_to_dict
+
+from outagemap import embedded, environment
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+# --- What a deployment sets --------------------------------------------------------------------------------------------
+
+DEBUG = environment.flag("DEBUG", default=False)
+DATA_DIR = Path(environment.text("DATA_DIR", str(BASE_DIR / "var"))).expanduser().absolute()
+HOST = environment.text("HOST", "127.0.0.1")
+PORT = environment.number("PORT", default=8000, low=1, high=65535)
+WEB_WORKERS = environment.number("WEB_WORKERS", default=1, low=1, high=64)
+SECRET_KEY = environment.secret("SECRET_KEY", DATA_DIR / "secret-key")
+# The machine's own names are always answered: health checks come that way.
+ALLOWED_HOSTS = [*environment.hosts("ALLOWED_HOSTS"), "localhost", "127.0.0.1", "[::1]"]
+TRUSTED_PROXIES = environment.networks("TRUSTED_PROXIES")
+HTTPS = environment.flag("HTTPS", default=False)
+ADMIN_USER = environment.text("ADMIN_USER")
+ADMIN_PASSWORD = environment.text("ADMIN_PASSWORD")
+RETENTION_DAYS = environment.number("RETENTION_DAYS", default=30, low=2, high=3650)
+LOG_LEVEL = environment.text("LOG_LEVEL", "INFO").upper()
+# The scenario whose clock the whole site follows; empty: the real clock.
+REPLAY = environment.text("REPLAY")
+
+DATABASE_URL = environment.url("DATABASE_URL", ("postgresql", "postgres")) or embedded.database_url(DATA_DIR)
+REDIS_URL = environment.url("REDIS_URL", ("redis", "rediss", "unix")) or embedded.broker_url(DATA_DIR)
+DATABASE_IS_EMBEDDED = not environment.text("DATABASE_URL")
+BROKER_IS_EMBEDDED = not environment.text("REDIS_URL")
+
+if bool(ADMIN_USER) != bool(ADMIN_PASSWORD):
+    raise ImproperlyConfigured("ADMIN_USER and ADMIN_PASSWORD: expected both or neither")
+if LOG_LEVEL not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
+    raise environment.refuse("LOG_LEVEL", LOG_LEVEL, "DEBUG, INFO, WARNING or ERROR")
+
+# --- The application ---------------------------------------------------------------------------------------------------
+
+INSTALLED_APPS = [
+    # Not "django.contrib.admin": its autodiscovery imports leaflet.admin, and with it django.contrib.gis, which dies
+    # where GDAL is missing. `urls.py` imports `reports.admin` instead.
+    "django.contrib.admin.apps.SimpleAdminConfig",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "leaflet",
+    "reports",
+    "frontend",
+]
+MIDDLEWARE = [
+    # All of these run in the event loop; a plain synchronous middleware would cost every request a thread hop.
+    "outagemap.middleware.SecurityHeaders",
+    "outagemap.middleware.Compression",
+    "outagemap.middleware.Common",
+    # Sessions, sign-in and CSRF cookies exist for the admin only: visitors get no cookie at all.
+    "outagemap.middleware.AdminSessions",
+    "outagemap.middleware.AdminCsrf",
+    "outagemap.middleware.AdminAuthentication",
+    "outagemap.middleware.AdminMessages",
+]
+ROOT_URLCONF = "outagemap.urls"
+ASGI_APPLICATION = "outagemap.asgi.application"
+ADMIN_PREFIX = "/admin/"
+TEMPLATES: list[dict[str, Any]] = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+USE_TZ = True
+TIME_ZONE = "UTC"
+LANGUAGE_CODE = "en"
+USE_I18N = False
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+
+# --- Database, cache ---------------------------------------------------------------------------------------------------
+
+
+def _database(url: str) -> dict[str, Any]:
+    try:
+        parts = conninfo_to_dict(url)
+    except ProgrammingError as error:
+        reason = " ".join(str(error).split())
+        raise environment.refuse("DATABASE_URL", "(hidden)", f"postgresql://user:password@host/name ({reason})") from None
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": parts.pop("dbname", "outagemap"),
+        "USER": parts.pop("user", ""),
+        "PASSWORD": parts.pop("password", ""),
+        "HOST": parts.pop("host", ""),
+        "PORT": parts.pop("port", ""),
+        # A pool, because a new connection costs PostgreSQL 5.7 ms; the checks, because the database may have been
+        # restarted while a connection lay in the pool.
+        "CONN_HEALTH_CHECKS": True,
+        "OPTIONS": {**parts, "pool": {"min_size": 1, "max_size": 12, "timeout": 10}},
+    }
+
+
+DATABASES = {"default": _database(DATABASE_URL)}
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": REDIS_URL,
+        "KEY_PREFIX": "outagemap",
+    }
+}
+
+# --- Background work ---------------------------------------------------------------------------------------------------
+
+# kombu knows Unix sockets under a scheme of its own.
+CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://", 1)
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_STORE_ERRORS_EVEN_IF_IGNORED = False
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_TIMEZONE = "UTC"
+# One queue for each rhythm, so that a long refit delays no watch cycle and a long drain no decision.
+CELERY_TASK_DEFAULT_QUEUE = "slow"
+CELERY_TASK_ROUTES = {"reports.tasks.drain": {"queue": "drain"}, "reports.tasks.watch": {"queue": "watch"}}
+CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "beat-schedule")
+DRAIN_EVERY = timedelta(seconds=1)
+WATCH_EVERY = timedelta(seconds=2 if REPLAY else 10)
+# Acknowledged early: a lost run costs nothing, since the next takes up where the last stopped. What is still queued
+# when the next one is due expires, so that a pause of the worker leaves no pile behind.
+CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
+    "drain": {
+        "task": "reports.tasks.drain",
+        "schedule": DRAIN_EVERY,
+        "options": {"expires": DRAIN_EVERY.total_seconds()},
+    },
+    "watch": {
+        "task": "reports.tasks.watch",
+        "schedule": WATCH_EVERY,
+        "options": {"expires": WATCH_EVERY.total_seconds()},
+    },
+    "keep-partitions": {
+        "task": "reports.tasks.keep_partitions",
+        "schedule": crontab(hour="0,6,12,18", minute="7"),
+        "options": {"expires": 3600},
+    },
+    "refit-baseline": {
+        "task": "reports.tasks.refit_baseline",
+        "schedule": crontab(hour="3", minute="30"),
+        "options": {"expires": 3600},
+    },
+}
+
+# --- Static files and the map ------------------------------------------------------------------------------------------
+
+STATIC_URL = "/static/"
+STATIC_ROOT = DATA_DIR / "static"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+        if DEBUG
+        else "outagemap.static.HashedStaticFiles"
+    },
+}
+SERVESTATIC_USE_ZSTD = False
+LEAFLET_CONFIG: dict[str, Any] = {
+    # The default is a public tile server, which would learn the address of every visitor.
+    "TILES": [],
+    "SPATIAL_EXTENT": (-180, -60, 180, 84),
+    "MIN_ZOOM": 1,
+    "MAX_ZOOM": 8,
+    "SCALE": None,
+    "ATTRIBUTION_PREFIX": False,
+    "RESET_VIEW": False,
+}
+
+# --- API ---------------------------------------------------------------------------------------------------------------
+
+REST_FRAMEWORK: dict[str, Any] = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [],
+    "DEFAULT_PERMISSION_CLASSES": [],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "UNAUTHENTICATED_USER": None,
+}
+SPECTACULAR_SETTINGS: dict[str, Any] = {
+    "TITLE": "Outagemap",
+    "DESCRIPTION": "Crowd-sourced outage reports, exact by region. Keyless; times are ISO 8601, UTC.",
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+}
+
+# --- Security ----------------------------------------------------------------------------------------------------------
+
+# Sent with every page, the admin included. No inline script or style anywhere: data reaches modules through attributes.
+CONTENT_SECURITY_POLICY = "; ".join(
+    (
+        "default-src 'self'",
+        "img-src 'self' data:",
+        "object-src 'none'",
+        "base-uri 'none'",
+        "form-action 'self'",
+        "frame-ancestors 'none'",
+    )
+)
+PERMISSIONS_POLICY = "geolocation=(self), camera=(), microphone=(), payment=(), usb=()"
+SECURE_REFERRER_POLICY = "strict-origin-when-cross-origin"
+SECURE_SSL_REDIRECT = HTTPS
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
+SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+SESSION_COOKIE_PATH = CSRF_COOKIE_PATH = ADMIN_PREFIX
+# Only a proxy can say that the visitor came by HTTPS, and only one that overwrites the header may be believed.
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS and TRUSTED_PROXIES else None
+
+# --- Logs: to standard error, never an address of a visitor -------------------------------------------------------------
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
+    "loggers": {
+        "django": {"handlers": [], "level": LOG_LEVEL, "propagate": True},
+        # These two speak at every beat: once a second and more.
+        "celery.beat": {"level": "WARNING"},
+        "celery.worker.strategy": {"level": "WARNING"},
+        "celery.app.trace": {"level": "WARNING"},
+    },
+}

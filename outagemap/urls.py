@@ -1,0 +1,29 @@
+"""Every URL of the site: the admin, the API, and the pages."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.util import find_spec
+
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, URLResolver, include, path
+
+# In place of the admin's autodiscovery, which cannot run beside django-leaflet (see settings.INSTALLED_APPS).
+if find_spec("reports.admin"):
+    import_module("reports.admin")
+
+
+async def healthz(_request: HttpRequest) -> HttpResponse:
+    """200 as long as the process answers; it asks nothing else (`/readyz` does)."""
+    return HttpResponse("ok\n", content_type="text/plain; charset=utf-8", headers={"Cache-Control": "no-store"})
+
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("healthz", healthz, name="healthz"),
+    path("admin/", admin.site.urls),
+]
+if find_spec("reports.api.urls"):
+    urlpatterns.append(path("api/v1/", include("reports.api.urls")))
+if find_spec("frontend.urls"):
+    urlpatterns.append(path("", include("frontend.urls")))

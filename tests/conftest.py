@@ -1,0 +1,197 @@
+"""What every test may use: a real PostgreSQL and a real broker, a real Celery worker, the real site, a real browser.
+
+`DATABASE_URL` and `REDIS_URL` are taken as they are when set. Otherwise embedded servers start, on first use: a run of
+pure maths starts none.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from outagemap import embedded
+
+pytest_plugins = ["tests.browser_fixtures"]
+
+_STARTED_FROM = {name: os.environ.get(name, "") for name in ("DATABASE_URL", "REDIS_URL")}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Points the settings to this run's own folder and servers, before Django reads them."""
+    folder = Path(tempfile.mkdtemp(prefix="outagemap-test-"))
+    # The database's user, another one when we are root, has to reach its cluster in there.
+    folder.chmod(0o711)
+    config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+    os.environ["DATA_DIR"] = str(folder)
+    os.environ["DATABASE_URL"] = _STARTED_FROM["DATABASE_URL"] or embedded.database_url(folder)
+    os.environ["REDIS_URL"] = _STARTED_FROM["REDIS_URL"] or embedded.broker_url(folder)
+    os.environ["SECRET_KEY"] = "only-for-tests"
+    for name in ("DEBUG", "REPLAY", "ADMIN_USER", "ADMIN_PASSWORD", "ALLOWED_HOSTS", "TRUSTED_PROXIES", "HTTPS"):
+        os.environ.pop(name, None)
+    os.environ["DJANGO_SETTINGS_MODULE"] = "outagemap.settings"
+
+    import django
+
+    django.setup()
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """The data folder of this run."""
+    return Path(os.environ["DATA_DIR"])
+
+
+@pytest.fixture(scope="session")
+def database_server(data_dir: Path) -> Iterator[str]:
+    """The URL of a running PostgreSQL. Tests of tables want `db`, which makes a test database in it."""
+    if _STARTED_FROM["DATABASE_URL"]:
+        yield _STARTED_FROM["DATABASE_URL"]
+        return
+    with _running(embedded.prepare_database(data_dir, durable=False), data_dir / "postgres.log", signal.SIGINT):
+        wait_until(lambda: _answers(data_dir), "PostgreSQL answers", seconds=60)
+        yield os.environ["DATABASE_URL"]
+
+
+@pytest.fixture(scope="session")
+def broker(data_dir: Path) -> Iterator[str]:
+    """The URL of a running Valkey, for the cache, the rate limits and Celery."""
+    import redis
+
+    if not _STARTED_FROM["REDIS_URL"]:
+        process = _running(embedded.prepare_broker(data_dir), data_dir / "valkey.log", signal.SIGTERM)
+    else:
+        process = suppress()
+    with process:
+        client = redis.from_url(os.environ["REDIS_URL"])
+
+        def pings() -> bool:
+            with suppress(redis.ConnectionError):
+                return bool(client.ping())
+            return False
+
+        wait_until(pings, "the broker answers", seconds=30)
+        client.close()
+        yield os.environ["REDIS_URL"]
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(database_server: str, broker: str) -> None:
+    """pytest-django's hook before it makes the test database: the servers have to run by then."""
+
+
+@pytest.fixture
+def celery_worker_process(
+    transactional_db: None, broker: str, data_dir: Path
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A real Celery worker on the real broker and the test database, which takes every queue.
+
+    It sees committed rows only, hence the transactional database.
+    """
+    import redis
+
+    redis.from_url(broker).flushdb()
+    command = ["celery", "-A", "outagemap", "worker", "--pool", "solo", "--queues", "drain,watch,slow"]
+    command += ["--without-gossip", "--without-mingle", "--loglevel", "INFO"]
+    log = data_dir / "worker.log"
+    log.unlink(missing_ok=True)
+    process = start_process(command, log)
+    try:
+        wait_until(lambda: b" ready." in log.read_bytes(), "the worker is ready", seconds=30)
+        yield process
+    finally:
+        stop_process(process)
+
+
+# --- What the fixtures above, and tests of whole processes, are made of ---------------------------------------------
+
+
+def environment_for_children() -> dict[str, str]:
+    """This process's environment with `DATABASE_URL` pointing to the test database."""
+    from django.db import connection
+
+    parts = connection.get_connection_params()
+    host, user, name = parts.get("host", ""), parts.get("user", ""), connection.settings_dict["NAME"]
+    password, port = parts.get("password", ""), parts.get("port", "")
+    url = f"postgresql:///{name}?host={host}&user={user}"
+    url += f"&password={password}" * bool(password) + f"&port={port}" * bool(port)
+    return os.environ | {"DATABASE_URL": url, "PYTHONUNBUFFERED": "1"}
+
+
+def start_process(command: list[str], log: Path) -> subprocess.Popen[bytes]:
+    """Starts a program of the environment (`celery`, `granian`) against the test database, its output going to `log`."""
+    import sys
+
+    program = str(Path(sys.executable).with_name(command[0]))
+    with log.open("ab") as output:
+        return subprocess.Popen(
+            [program, *command[1:]],
+            env=environment_for_children(),
+            cwd=Path(__file__).parent.parent,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+
+def stop_process(process: subprocess.Popen[bytes]) -> None:
+    """Ends a process started here, with everything that it started."""
+    process.terminate()
+    try:
+        process.wait(timeout=10)
+    except subprocess.TimeoutExpired:
+        pass
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def wait_until(holds: Callable[[], bool], what: str, *, seconds: float = 10) -> None:
+    """Returns as soon as `holds()`; fails the test when it still does not after `seconds`."""
+    end = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > end:
+            pytest.fail(f"waited {seconds} s in vain until {what}")
+        time.sleep(0.05)
+
+
+def _answers(data_dir: Path) -> bool:
+    import psycopg
+
+    with suppress(psycopg.OperationalError):
+        embedded.create_database(data_dir)
+        return True
+    return False
+
+
+class _running:  # noqa: N801 - reads as a verb: with _running(server)
+    def __init__(self, server: embedded.Server, log: Path, stop_by: signal.Signals) -> None:
+        self.server, self.log, self.stop_by = server, log, stop_by
+
+    def __enter__(self) -> None:
+        with self.log.open("ab") as output:
+            self.process = subprocess.Popen(
+                self.server.command,
+                user=self.server.user,
+                env=dict(self.server.environment),
+                cwd="/",
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+
+    def __exit__(self, *_exception: object) -> None:
+        self.process.send_signal(self.stop_by)
+        try:
+            self.process.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()

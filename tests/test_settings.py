@@ -1,0 +1,61 @@
+import os
+import subprocess
+import sys
+
+import pytest
+
+READ = "from django.conf import settings; print(settings.{name})"
+
+
+def start(tmp_path, show="PORT", **environment):
+    clean = {key: value for key, value in os.environ.items() if key not in {"DATABASE_URL", "REDIS_URL"}}
+    clean |= {"DATA_DIR": str(tmp_path), "DJANGO_SETTINGS_MODULE": "outagemap.settings"} | environment
+    done = subprocess.run(
+        [sys.executable, "-c", READ.format(name=show)], env=clean, capture_output=True, text=True, check=False
+    )
+    return done.returncode, done.stdout.strip(), done.stderr.strip().splitlines()[-1:]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PORT", "0"),
+        ("PORT", "eighty"),
+        ("PORT", "８０００"),
+        ("DEBUG", "maybe"),
+        ("TRUSTED_PROXIES", "10.0.0.1/8"),
+        ("TRUSTED_PROXIES", "proxy.example"),
+        ("ALLOWED_HOSTS", "https://example.org/"),
+        ("RETENTION_DAYS", "1"),
+        ("DATABASE_URL", "mysql://root@localhost/x"),
+        ("DATABASE_URL", "postgresql://h/x?sillymode=on"),
+        ("REDIS_URL", "localhost:6379"),
+        ("LOG_LEVEL", "loud"),
+        ("ADMIN_USER", "root"),
+    ],
+)
+def test_an_odd_value_stops_the_start_and_names_the_variable(tmp_path, name, value):
+    code, _, last = start(tmp_path, **{name: value})
+    assert code != 0
+    assert name in last[0]
+    assert "expected" in last[0]
+
+
+def test_a_refused_url_does_not_show_its_password(tmp_path):
+    _, _, last = start(tmp_path, DATABASE_URL="mysql://me:opensesame@db/x")
+    assert "opensesame" not in last[0]
+
+
+def test_the_secret_key_is_made_once_and_kept_from_others(tmp_path):
+    first = start(tmp_path, show="SECRET_KEY", SECRET_KEY="")
+    assert first == start(tmp_path, show="SECRET_KEY", SECRET_KEY="")
+    assert len(first[1]) > 40
+    assert (tmp_path / "secret-key").stat().st_mode & 0o777 == 0o600
+
+
+def test_the_databases_of_two_folders_are_two(tmp_path):
+    assert start(tmp_path / "a", show="DATABASE_URL")[1] != start(tmp_path / "b", show="DATABASE_URL")[1]
+
+
+def test_an_unset_variable_and_an_empty_one_are_the_same(tmp_path):
+    assert start(tmp_path, PORT="", DEBUG="")[1] == "8000"
