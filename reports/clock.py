@@ -13,7 +13,12 @@ from datetime import UTC, datetime, timedelta
 
 from django.conf import settings
 
+from reports import scenarios
 from reports.models import ScenarioClock
+
+# A replay says every second or so how far it is. When it stops, so does the site's day: no report can come from a
+# part of it that nobody sends.
+HEARTBEAT_LIMIT = timedelta(seconds=15)
 
 # How long a process may go on with a scenario clock it has read: a change of speed shows within this time.
 REFRESH_SECONDS = 1.0
@@ -30,8 +35,9 @@ class Scenario:
     volume_scale: float
 
     def at(self, real: datetime) -> datetime:
-        """The scenario's time at the real instant ``real``."""
-        return self.scenario_at + (real - self.real_at) * self.speed
+        """The scenario's time at the real instant ``real``; it stands still when nobody drives it any more."""
+        elapsed = min(max(real - self.real_at, timedelta()), HEARTBEAT_LIMIT)
+        return self.scenario_at + elapsed * self.speed
 
 
 _read_at = 0.0
@@ -46,13 +52,26 @@ def now() -> datetime:
 
 
 def scenario() -> Scenario | None:
-    """The scenario whose clock the site follows, read at most once a second; ``None`` on an ordinary site."""
+    """The scenario whose clock the site follows, read at most once a second; ``None`` on an ordinary site.
+
+    Before the replay has begun the clock stands at the scenario's start: nothing may happen in the real present of a
+    site that is about to live in another day.
+    """
     global _read_at, _scenario
     if not settings.REPLAY:
         return None
     if _scenario is None or time.monotonic() - _read_at > REFRESH_SECONDS:
         row = ScenarioClock.objects.filter(scenario=settings.REPLAY).first()
-        _scenario = row and Scenario(
+        if row is None:
+            plan = scenarios.read(settings.REPLAY)
+            row = ScenarioClock(
+                scenario=plan.slug,
+                real_at=datetime.now(UTC),
+                scenario_at=plan.start,
+                speed=0.0,
+                volume_scale=plan.volume_scale,
+            )
+        _scenario = Scenario(
             slug=row.scenario,
             real_at=row.real_at,
             scenario_at=row.scenario_at,
