@@ -69,9 +69,7 @@ def _degrees(text: str) -> float:
     return sign * (int(digits[:width]) + int(minutes) / 60 + int(seconds) / 3600)
 
 
-def timezone(
-    code: str, latitude: float, longitude: float, zones: Mapping[str, list[tuple[float, float, str]]]
-) -> str:
+def timezone(code: str, latitude: float, longitude: float, zones: Mapping[str, list[tuple[float, float, str]]]) -> str:
     """The zone by hand of the region or its country, else the nearest zone of the same country."""
     known = TIMEZONES.get(code) or TIMEZONES.get(code[:2])
     if known:
@@ -116,15 +114,11 @@ def region_rows(source: Path, zone_tab: Path) -> list[Row]:
             zone = timezone(code, latitude, longitude, zones)
             label = NAMES.get(code, name)
             source_word = {"c": "cldr", "e": "estimate"}[basis] if known else ""
-            leaves.append(
-                Row(code, label, parent, "subdivision", known, source_word, zone, latitude, longitude)
-            )
+            leaves.append(Row(code, label, parent, "subdivision", known, source_word, zone, latitude, longitude))
     english = [row for row in leaves if row.parent == ENGLAND]
     latitude, longitude = label_point(polygons(shapes, [row.code for row in english]))
     people = sum(row.population or 0 for row in english)
-    england = Row(
-        ENGLAND, "England", "GB", "nation", people, "estimate", english[0].timezone, latitude, longitude
-    )
+    england = Row(ENGLAND, "England", "GB", "nation", people, "estimate", english[0].timezone, latitude, longitude)
     countries: list[Row] = []
     for code, (name, population) in meta["countries"].items():
         below = [row for row in leaves if row.code[:2] == code]
@@ -173,9 +167,7 @@ def write_rows(rows: list[Row], path: Path) -> None:
 def write_aliases(source: Path, rows: list[Row], path: Path) -> None:
     """Write the aliases of the boundary build and our own, without codes that are regions of the tree."""
     known = {row.code for row in rows}
-    found: dict[str, str] = (
-        json.loads((source / "region_aliases.json").read_text(encoding="utf-8")) | EXTRA_ALIASES
-    )
+    found: dict[str, str] = json.loads((source / "region_aliases.json").read_text(encoding="utf-8")) | EXTRA_ALIASES
     kept = {alias: code for alias, code in sorted(found.items()) if alias not in known}
     path.write_text(json.dumps(kept, indent=0) + "\n", encoding="utf-8")
 
@@ -184,7 +176,7 @@ def write_aliases(source: Path, rows: list[Row], path: Path) -> None:
 
 
 def equal_earth(points: Points) -> Points:
-    """Degrees to a plane; y points down. Source: Šavrič, Patterson, Jenny, "The Equal Earth map projection"."""
+    """Degrees to a plane, y down. Source: Šavrič, Patterson, Jenny, "The Equal Earth projection" (2019)."""
     a1, a2, a3, a4 = 1.340264, -0.081106, 0.000893, 0.003796
     theta = np.arcsin(math.sqrt(3) / 2 * np.sin(np.radians(points[:, 1])))
     square = theta**2

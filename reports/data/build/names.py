@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 NAMES: dict[str, str] = {
+    "AF-PIA": "Paktia",
+    "AF-PKA": "Paktika",
     "AR-B": "Buenos Aires Province",
     "AR-C": "City of Buenos Aires",
     "BE-BRU": "Brussels",
@@ -19,6 +21,7 @@ NAMES: dict[str, str] = {
     "CG": "Congo (Brazzaville)",
     "CI": "Côte d’Ivoire",
     "CV": "Cape Verde",
+    "DK-84": "Capital Region",
     "FK": "Falkland Islands",
     "FM": "Micronesia",
     "HM": "Heard and McDonald Islands",
@@ -53,6 +56,8 @@ NAMES: dict[str, str] = {
     "PH-41": "Mimaropa",
     "PN": "Pitcairn Islands",
     "PS": "Palestine",
+    "RS-13": "Pomoravlje",
+    "RS-19": "Rasina",
     "RU": "Russia",
     "RU-ALT": "Altai Krai",
     "RU-MOS": "Moscow Oblast",
