@@ -16,10 +16,6 @@ from django.conf import settings
 from reports import scenarios
 from reports.models import ScenarioClock
 
-# A replay says every second or so how far it is. When it stops, so does the site's day: no report can come from a
-# part of it that nobody sends.
-HEARTBEAT_LIMIT = timedelta(seconds=15)
-
 # How long a process may go on with a scenario clock it has read: a change of speed shows within this time.
 REFRESH_SECONDS = 1.0
 
@@ -31,13 +27,17 @@ class Scenario:
     slug: str
     real_at: datetime
     scenario_at: datetime
+    sent_until: datetime
     speed: float
     volume_scale: float
 
     def at(self, real: datetime) -> datetime:
-        """The scenario's time at the real instant ``real``; it stands still when nobody drives it any more."""
-        elapsed = min(max(real - self.real_at, timedelta()), HEARTBEAT_LIMIT)
-        return self.scenario_at + elapsed * self.speed
+        """The scenario's time at the real instant ``real``.
+
+        It waits at ``sent_until``: a minute whose reports nobody has sent yet must not look silent.
+        """
+        elapsed = max(real - self.real_at, timedelta())
+        return min(self.scenario_at + elapsed * self.speed, self.sent_until)
 
 
 _read_at = 0.0
@@ -68,6 +68,7 @@ def scenario() -> Scenario | None:
                 scenario=plan.slug,
                 real_at=datetime.now(UTC),
                 scenario_at=plan.start,
+                sent_until=plan.start,
                 speed=0.0,
                 volume_scale=plan.volume_scale,
             )
@@ -75,6 +76,7 @@ def scenario() -> Scenario | None:
             slug=row.scenario,
             real_at=row.real_at,
             scenario_at=row.scenario_at,
+            sent_until=row.sent_until,
             speed=row.speed,
             volume_scale=row.volume_scale,
         )
@@ -82,8 +84,8 @@ def scenario() -> Scenario | None:
     return _scenario
 
 
-def set_scenario(slug: str, *, scenario_at: datetime, speed: float, volume_scale: float) -> None:
-    """From now on the site's clock shows ``scenario_at`` and runs ``speed`` times as fast (0 stands still)."""
+def set_scenario(slug: str, *, scenario_at: datetime, sent_until: datetime, speed: float, volume_scale: float) -> None:
+    """From now on the site's clock shows ``scenario_at`` and runs ``speed`` times as fast, up to ``sent_until``."""
     global _read_at
     ScenarioClock.objects.update_or_create(
         id=1,
@@ -91,6 +93,7 @@ def set_scenario(slug: str, *, scenario_at: datetime, speed: float, volume_scale
             "scenario": slug,
             "real_at": datetime.now(UTC),
             "scenario_at": scenario_at,
+            "sent_until": sent_until,
             "speed": speed,
             "volume_scale": volume_scale,
         },

@@ -25,8 +25,10 @@ HALF_HOUR = timedelta(minutes=30)
 
 # How many ordinary reports an hour of the local day draws, relative to the mean (chosen: night trough, evening peak).
 HOURS = np.array(
-    [0.55, 0.35, 0.24, 0.19, 0.18, 0.22, 0.36, 0.62, 0.87, 1.02, 1.11, 1.16]
-    + [1.18, 1.17, 1.16, 1.18, 1.24, 1.36, 1.52, 1.66, 1.72, 1.62, 1.35, 0.95]
+    [
+        *(0.55, 0.35, 0.24, 0.19, 0.18, 0.22, 0.36, 0.62, 0.87, 1.02, 1.11, 1.16),
+        *(1.18, 1.17, 1.16, 1.18, 1.24, 1.36, 1.52, 1.66, 1.72, 1.62, 1.35, 0.95),
+    ]
 )
 WEEKEND = 0.92
 
@@ -128,8 +130,8 @@ class Area:
 class Drawn:
     """Reports in order of time: parallel arrays. ``service`` and ``region`` index what the drawing was given.
 
-    ``second`` is seconds since the epoch; ``working`` marks "works again"; ``problem`` indexes ``problems`` (-1: nothing
-    said); ``person`` is a different number for each person.
+    ``second`` is seconds since the epoch; ``working`` marks "works again"; ``problem`` indexes ``problems`` (-1:
+    nothing said); ``person`` is a different number for each person.
     """
 
     second: NDArray[np.int64]
@@ -139,20 +141,6 @@ class Drawn:
     problem: NDArray[np.int64]
     person: NDArray[np.int64]
     problems: tuple[str, ...]
-
-    def between(self, start: datetime, end: datetime) -> Drawn:
-        """The reports of ``[start, end)``."""
-        low, high = np.searchsorted(self.second, [start.timestamp(), end.timestamp()])
-        cut = slice(int(low), int(high))
-        return Drawn(
-            second=self.second[cut],
-            service=self.service[cut],
-            region=self.region[cut],
-            working=self.working[cut],
-            problem=self.problem[cut],
-            person=self.person[cut],
-            problems=self.problems,
-        )
 
 
 def slugs() -> tuple[str, ...]:
@@ -202,9 +190,7 @@ def _outage(row: Mapping[str, Any], day: str) -> Outage:
                 reports=place["reports"],
                 source=place["source"],
                 onset=_instant(f"{day}T{place['onset']}:00Z"),
-                restored={
-                    code: _instant(f"{day}T{clock}:00Z") for code, clock in place.get("restored", {}).items()
-                },
+                restored={code: _instant(f"{day}T{clock}:00Z") for code, clock in place.get("restored", {}).items()},
             )
             for place in row["places"]
         ),
@@ -215,9 +201,7 @@ def _instant(text: str) -> datetime:
     return datetime.fromisoformat(text.replace("Z", "+00:00"))
 
 
-def draw_history(
-    scenario: Scenario, *, services: Sequence[ServiceShare], areas: Sequence[Area]
-) -> Iterator[Drawn]:
+def draw_history(scenario: Scenario, *, services: Sequence[ServiceShare], areas: Sequence[Area]) -> Iterator[Drawn]:
     """Ordinary reports of the weeks before the scenario's day, one :class:`Drawn` a service (``person`` all zero)."""
     start = scenario.start - timedelta(days=scenario.history_days)
     return _draw_ordinary(scenario, services=services, areas=areas, start=start, end=scenario.start)
@@ -225,9 +209,7 @@ def draw_history(
 
 def draw_day(scenario: Scenario, *, services: Sequence[ServiceShare], areas: Sequence[Area]) -> Drawn:
     """Every report of the scenario's day: the ordinary ones, those of the outages, and the "works again" votes."""
-    parts = list(
-        _draw_ordinary(scenario, services=services, areas=areas, start=scenario.start, end=scenario.end)
-    )
+    parts = list(_draw_ordinary(scenario, services=services, areas=areas, start=scenario.start, end=scenario.end))
     index = {service.slug: i for i, service in enumerate(services)}
     problems = tuple(sorted({problem for outage in scenario.outages for problem in outage.problems}))
     for outage in scenario.outages:
@@ -269,7 +251,7 @@ def _draw_ordinary(
     start: datetime,
     end: datetime,
 ) -> Iterator[Drawn]:
-    """Ordinary reports in ``[start, end)``: by population, local hour and weekday, overdispersed, one service at a time."""
+    """Ordinary reports in ``[start, end)``, one service at a time: by population and local time, overdispersed."""
     bins = int((end - start) / HALF_HOUR)
     first = int(start.timestamp())
     # Reports grow less than in step with people: a small country's users are not proportionally fewer (chosen).
@@ -357,9 +339,7 @@ def _draw_place(
     person = np.arange(n)
     names = list(outage.problems)
     odds = np.array([outage.problems[name] for name in names])
-    problem = np.array([problems.index(name) for name in names])[
-        rng.choice(len(names), n, p=odds / odds.sum())
-    ]
+    problem = np.array([problems.index(name) for name in names])[rng.choice(len(names), n, p=odds / odds.sum())]
     votes = rng.random(n) < (crowd.vote_share if outage.down else 0)
     wrong = ~votes & (rng.random(n) < crowd.wrong_vote_share)
     vote_at = np.where(

@@ -34,9 +34,7 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
                 ),
                 ("version", models.CharField(max_length=40, unique=True)),
                 ("fitted_at", models.DateTimeField()),
@@ -53,9 +51,7 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
                 ),
                 ("slug", models.SlugField(unique=True)),
                 ("name", models.CharField(max_length=100)),
@@ -71,9 +67,7 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
                 ),
                 ("drained_at", models.DateTimeField(db_index=True)),
                 ("blocks", models.PositiveIntegerField()),
@@ -88,9 +82,7 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
                 ),
                 ("reports", models.PositiveIntegerField()),
                 ("block", models.BinaryField()),
@@ -102,9 +94,7 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
                 ),
                 ("key", models.CharField(max_length=120, unique=True)),
                 ("scope", models.CharField(blank=True, max_length=30)),
@@ -116,9 +106,7 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
                 ),
                 ("slug", models.SlugField(unique=True)),
                 ("name", models.CharField(max_length=100)),
@@ -153,9 +141,7 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
                 ),
                 ("ref", models.CharField(max_length=20, unique=True)),
                 ("key", models.CharField(max_length=120, unique=True)),
@@ -212,9 +198,7 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
                 ),
                 ("slug", models.SlugField()),
                 ("label", models.CharField(max_length=100)),
@@ -248,9 +232,7 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
                 ),
                 ("code", models.CharField(max_length=10, unique=True)),
                 ("name", models.CharField(max_length=120)),
@@ -291,9 +273,7 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
                 ),
                 ("decision", models.CharField(max_length=12)),
                 ("decided_at", models.DateTimeField()),
@@ -339,9 +319,7 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
                 ),
                 ("region_code", models.CharField(max_length=10)),
                 ("region_name", models.CharField(max_length=120)),
@@ -383,9 +361,7 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
                 ),
                 ("restored_at", models.DateTimeField()),
                 ("declared_at", models.DateTimeField()),
@@ -411,15 +387,14 @@ class Migration(migrations.Migration):
                 ("scenario", models.SlugField()),
                 ("real_at", models.DateTimeField()),
                 ("scenario_at", models.DateTimeField()),
+                ("sent_until", models.DateTimeField()),
                 ("speed", models.FloatField()),
                 ("volume_scale", models.FloatField(default=1.0)),
             ],
             options={
                 "constraints": [
                     models.CheckConstraint(condition=models.Q(("id", 1)), name="one_scenario_clock"),
-                    models.CheckConstraint(
-                        condition=models.Q(("speed__gte", 0)), name="time_does_not_run_backwards"
-                    ),
+                    models.CheckConstraint(condition=models.Q(("speed__gte", 0)), name="time_does_not_run_backwards"),
                 ],
             },
         ),
@@ -428,9 +403,7 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
                 ),
                 ("slug", models.SlugField(unique=True)),
                 ("name", models.CharField(max_length=100)),
@@ -613,9 +586,7 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
                 ),
                 ("alias", models.CharField(max_length=100)),
                 (
@@ -636,9 +607,7 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
                 ),
                 (
                     "service",
@@ -673,9 +642,7 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
                 ),
                 (
                     "meaning",
@@ -731,9 +698,7 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
                 ),
                 ("at", models.DateTimeField()),
                 ("recorded_at", models.DateTimeField()),
@@ -798,9 +763,7 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
                 ),
                 ("kind", models.CharField(max_length=20)),
                 ("at", models.DateTimeField()),
@@ -856,16 +819,12 @@ class Migration(migrations.Migration):
                 ),
             ],
             options={
-                "constraints": [
-                    models.CheckConstraint(condition=models.Q(("id", 1)), name="one_detector_state")
-                ],
+                "constraints": [models.CheckConstraint(condition=models.Q(("id", 1)), name="one_detector_state")],
             },
         ),
         migrations.AddConstraint(
             model_name="problem",
-            constraint=models.UniqueConstraint(
-                fields=("category", "slug"), name="one_problem_per_category_and_slug"
-            ),
+            constraint=models.UniqueConstraint(fields=("category", "slug"), name="one_problem_per_category_and_slug"),
         ),
         migrations.AddConstraint(
             model_name="region",
@@ -880,9 +839,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name="regionaloutage",
-            constraint=models.UniqueConstraint(
-                fields=("incident", "region"), name="one_row_per_incident_and_region"
-            ),
+            constraint=models.UniqueConstraint(fields=("incident", "region"), name="one_row_per_incident_and_region"),
         ),
         migrations.AddConstraint(
             model_name="regionaloutage",
@@ -954,9 +911,7 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="incident",
             constraint=models.CheckConstraint(
-                condition=models.Q(
-                    ("confirmed_at__isnull", True), ("rejected_at__isnull", True), _connector="OR"
-                ),
+                condition=models.Q(("confirmed_at__isnull", True), ("rejected_at__isnull", True), _connector="OR"),
                 name="not_both_confirmed_and_rejected",
             ),
         ),
@@ -975,9 +930,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name="servicedependency",
-            constraint=models.UniqueConstraint(
-                fields=("service", "upstream"), name="one_dependency_per_pair"
-            ),
+            constraint=models.UniqueConstraint(fields=("service", "upstream"), name="one_dependency_per_pair"),
         ),
         migrations.AddConstraint(
             model_name="servicedependency",

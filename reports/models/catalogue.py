@@ -43,9 +43,7 @@ class Problem(models.Model):
 
     class Meta:
         ordering = ["category", "position"]
-        constraints = [
-            models.UniqueConstraint(fields=["category", "slug"], name="one_problem_per_category_and_slug")
-        ]
+        constraints = [models.UniqueConstraint(fields=["category", "slug"], name="one_problem_per_category_and_slug")]
 
     def __str__(self) -> str:
         return self.label
@@ -118,9 +116,7 @@ class Region(models.Model):
 
     code = models.CharField(max_length=10, unique=True)
     name = models.CharField(max_length=120)
-    parent = models.ForeignKey(
-        "self", on_delete=models.PROTECT, null=True, blank=True, related_name="children"
-    )
+    parent = models.ForeignKey("self", on_delete=models.PROTECT, null=True, blank=True, related_name="children")
     kind = models.CharField(max_length=12, choices=Kind)
     population = models.BigIntegerField(null=True, blank=True)
     population_source = models.CharField(max_length=20, blank=True)

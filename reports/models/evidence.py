@@ -34,9 +34,7 @@ class AcceptedId(models.Model):
     service = models.ForeignKey(
         Service, on_delete=models.CASCADE, db_constraint=False, db_index=False, related_name="+"
     )
-    region = models.ForeignKey(
-        Region, on_delete=models.CASCADE, db_constraint=False, db_index=False, related_name="+"
-    )
+    region = models.ForeignKey(Region, on_delete=models.CASCADE, db_constraint=False, db_index=False, related_name="+")
     kind = models.PositiveSmallIntegerField(choices=Kind)
     problem = models.ForeignKey(
         Problem, on_delete=models.CASCADE, null=True, db_constraint=False, db_index=False, related_name="+"
@@ -85,9 +83,7 @@ class ReportCount(models.Model):
     service = models.ForeignKey(
         Service, on_delete=models.PROTECT, db_constraint=False, db_index=False, related_name="+"
     )
-    region = models.ForeignKey(
-        Region, on_delete=models.PROTECT, db_constraint=False, db_index=False, related_name="+"
-    )
+    region = models.ForeignKey(Region, on_delete=models.PROTECT, db_constraint=False, db_index=False, related_name="+")
     kind = models.PositiveSmallIntegerField(choices=Kind)
     # The id of a Problem, or 0 where nobody said what fails: a key cannot hold NULL.
     problem_key = models.IntegerField(default=0)
@@ -160,12 +156,16 @@ class DetectorState(models.Model):
 
 
 class ScenarioClock(models.Model):
-    """The clock of a site that replays a scenario: ``scenario_at`` was shown at ``real_at`` and runs ``speed`` times as fast."""
+    """The clock of a replaying site: it showed ``scenario_at`` at ``real_at`` and runs ``speed`` times as fast.
+
+    It never passes ``sent_until``: up to there the replay has sent its reports, and a minute may not be judged before.
+    """
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1)
     scenario = models.SlugField()
     real_at = models.DateTimeField()
     scenario_at = models.DateTimeField()
+    sent_until = models.DateTimeField()
     speed = models.FloatField()
     # How many published reports one replayed report stands for.
     volume_scale = models.FloatField(default=1.0)

@@ -11,9 +11,7 @@ class OutageGroup(models.Model):
     """Incidents that belong together: siblings of one provider, or services with one cause."""
 
     key = models.CharField(max_length=120, unique=True)
-    provider = models.ForeignKey(
-        Provider, on_delete=models.PROTECT, null=True, blank=True, related_name="groups"
-    )
+    provider = models.ForeignKey(Provider, on_delete=models.PROTECT, null=True, blank=True, related_name="groups")
     scope = models.CharField(max_length=30, blank=True)
     formed_at = models.DateTimeField()
 
@@ -28,13 +26,9 @@ class Incident(models.Model):
     # The engine's own key, stable over replays: two runs of one minute cannot open two incidents.
     key = models.CharField(max_length=120, unique=True)
     service = models.ForeignKey(Service, on_delete=models.PROTECT, related_name="incidents")
-    group = models.ForeignKey(
-        OutageGroup, on_delete=models.PROTECT, null=True, blank=True, related_name="incidents"
-    )
+    group = models.ForeignKey(OutageGroup, on_delete=models.PROTECT, null=True, blank=True, related_name="incidents")
     scope = models.CharField(max_length=30, blank=True)
-    echo_of = models.ForeignKey(
-        "self", on_delete=models.PROTECT, null=True, blank=True, related_name="echoes"
-    )
+    echo_of = models.ForeignKey("self", on_delete=models.PROTECT, null=True, blank=True, related_name="echoes")
     onset_at = models.DateTimeField()
     detected_at = models.DateTimeField()
     peak_at = models.DateTimeField(null=True, blank=True)
@@ -44,9 +38,7 @@ class Incident(models.Model):
     rejected_at = models.DateTimeField(null=True, blank=True)
     rejected_reason = models.TextField(blank=True)
     merged_at = models.DateTimeField(null=True, blank=True)
-    merged_into = models.ForeignKey(
-        "self", on_delete=models.PROTECT, null=True, blank=True, related_name="merged"
-    )
+    merged_into = models.ForeignKey("self", on_delete=models.PROTECT, null=True, blank=True, related_name="merged")
     confidence = models.FloatField()
     # The siblings that were looked at, with their figures, as decided.
     siblings = models.JSONField(default=list, blank=True)
@@ -61,9 +53,7 @@ class Incident(models.Model):
                 condition=Q(resolved_at__isnull=True, rejected_at__isnull=True, merged_at__isnull=True),
                 name="one_open_incident_per_service",
             ),
-            models.CheckConstraint(
-                condition=Q(onset_at__lte=F("detected_at")), name="incident_onset_before_detection"
-            ),
+            models.CheckConstraint(condition=Q(onset_at__lte=F("detected_at")), name="incident_onset_before_detection"),
             models.CheckConstraint(
                 condition=Q(resolved_at__isnull=True) | Q(resolved_at__gte=F("onset_at")),
                 name="incident_resolved_after_onset",
@@ -114,9 +104,7 @@ class RegionalOutage(models.Model):
         ordering = ["onset_at", "region_code"]
         constraints = [
             models.UniqueConstraint(fields=["incident", "region"], name="one_row_per_incident_and_region"),
-            models.CheckConstraint(
-                condition=Q(onset_at__lte=F("detected_at")), name="region_onset_before_detection"
-            ),
+            models.CheckConstraint(condition=Q(onset_at__lte=F("detected_at")), name="region_onset_before_detection"),
             models.CheckConstraint(
                 condition=Q(restored_at__isnull=True, declared_at__isnull=True, basis="")
                 | (Q(restored_at__isnull=False, declared_at__isnull=False) & ~Q(basis="")),
@@ -222,16 +210,10 @@ class Word(models.Model):
     at = models.DateTimeField()
     given_at = models.DateTimeField()
     heeded_at = models.DateTimeField(null=True, blank=True)
-    statement = models.ForeignKey(
-        Statement, on_delete=models.CASCADE, null=True, blank=True, related_name="+"
-    )
+    statement = models.ForeignKey(Statement, on_delete=models.CASCADE, null=True, blank=True, related_name="+")
 
     class Meta:
-        indexes = [
-            models.Index(
-                fields=["given_at"], condition=Q(heeded_at__isnull=True), name="words_not_yet_heeded"
-            )
-        ]
+        indexes = [models.Index(fields=["given_at"], condition=Q(heeded_at__isnull=True), name="words_not_yet_heeded")]
 
 
 class TimelineEntry(models.Model):
@@ -247,9 +229,7 @@ class TimelineEntry(models.Model):
     region = models.ForeignKey(Region, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
     facts = models.JSONField(default=dict, blank=True)
     evidence = models.ForeignKey(Evidence, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
-    statement = models.ForeignKey(
-        Statement, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
-    )
+    statement = models.ForeignKey(Statement, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
     actor = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
     )
