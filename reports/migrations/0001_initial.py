@@ -80,13 +80,12 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="InboxBlock",
             fields=[
-                (
-                    "id",
-                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
-                ),
+                ("id", models.UUIDField(primary_key=True, serialize=False)),
                 ("reports", models.PositiveIntegerField()),
                 ("block", models.BinaryField()),
                 ("written_at", models.DateTimeField()),
+                ("broken_at", models.DateTimeField(blank=True, null=True)),
+                ("fault", models.CharField(blank=True, max_length=200)),
             ],
         ),
         migrations.CreateModel(

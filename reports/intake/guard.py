@@ -1,0 +1,208 @@
+"""Who reports: the client's address, and what becomes of it.
+
+An address is read from the connection, turned into keyed pseudonyms within the request, and goes no further: it is
+neither stored nor logged. A pseudonym is a BLAKE2b keyed with the secret of the UTC day; once the secret is destroyed,
+nobody can try out addresses against it.
+
+A **person** is an address (IPv6: its /64) together with what the browser says of itself, because behind one address of
+a carrier's NAT there are thousands of people. A **network** is an IPv4 /24 or an IPv6 /48.
+
+The counting rule: one counted report a person, service and kind within ``COUNTING_WINDOW``. Across midnight the pseudonym
+changes; so a report of a day's first hour carries the pseudonyms of both days, and the drain looks for either.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, MutableMapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from hashlib import blake2b
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest
+
+from reports.models import Salt, Seen
+
+COUNTING_WINDOW = timedelta(minutes=60)
+
+# A peer without an address, such as a proxy on a Unix socket that is not trusted.
+NOBODY = "::"
+# What a browser says of itself tells neighbours apart; beyond this length it only costs.
+CLIENT_LENGTH = 512
+
+Address = IPv4Address | IPv6Address
+Networks = Sequence[IPv4Network | IPv6Network]
+
+
+@dataclass(frozen=True, slots=True)
+class Pseudonyms:
+    """Signed 64-bit numbers that stand for a person and a network on one UTC day.
+
+    ``person_before`` and ``network_before`` are those of the day before, where the counting window reaches into it; else 0.
+    """
+
+    person: int
+    network: int
+    person_before: int = 0
+    network_before: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """The secret of the day of a report and, where the counting window reaches into it, of the day before."""
+
+    today: bytes
+    yesterday: bytes | None
+
+
+# --- The address -----------------------------------------------------------------------------------------------------
+
+
+def scope_client(scope: MutableMapping[str, Any]) -> tuple[str, str]:
+    """The address that an ASGI request comes from, and what its browser says of itself."""
+    forwarded: list[str] = []
+    agent = language = ""
+    for name, value in scope["headers"]:
+        if name == b"x-forwarded-for":
+            forwarded.append(value.decode("latin-1"))
+        elif name == b"user-agent":
+            agent = value.decode("latin-1")
+        elif name == b"accept-language":
+            language = value.decode("latin-1")
+    peer = scope.get("client")
+    return client_address(peer[0] if peer else "", forwarded), _browser(agent, language)
+
+
+def request_client(request: HttpRequest) -> tuple[str, str]:
+    """The same for a request that has come to Django."""
+    headers = request.headers
+    forwarded = [headers["X-Forwarded-For"]] if "X-Forwarded-For" in headers else []
+    address = client_address(request.META.get("REMOTE_ADDR") or "", forwarded)
+    return address, _browser(headers.get("User-Agent", ""), headers.get("Accept-Language", ""))
+
+
+def _browser(agent: str, language: str) -> str:
+    return f"{agent}\n{language}"[:CLIENT_LENGTH]
+
+
+def client_address(peer: str, forwarded: Sequence[str], *, trusted: Networks | None = None) -> str:
+    """The address of the client, by the peer of the connection and the values of ``X-Forwarded-For``.
+
+    Only what a trusted proxy (``TRUSTED_PROXIES``) has appended is believed: from the right, the first address that is
+    not such a proxy itself. Whatever stands to the left of it came from the client and changes nothing.
+    """
+    proxies = settings.TRUSTED_PROXIES if trusted is None else trusted
+    found = _parsed(peer)
+    if found is None:
+        return NOBODY
+    if forwarded and _is_among(found, proxies):
+        for hop in reversed(",".join(forwarded).split(",")):
+            said = _parsed(hop)
+            if said is None:
+                # The proxy next to us passed on something that is no address: it is the last we know for sure.
+                break
+            found = said
+            if not _is_among(said, proxies):
+                break
+    return str(found)
+
+
+def _is_among(address: Address, networks: Networks) -> bool:
+    return any(address.version == network.version and address in network for network in networks)
+
+
+def _parsed(text: str) -> Address | None:
+    """An address as proxies write it: perhaps with a port, in brackets, with a zone, or IPv4 within IPv6."""
+    text = text.strip()
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:
+        text = text.partition(":")[0]
+    try:
+        address = ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+    if isinstance(address, IPv6Address) and address.ipv4_mapped:
+        return address.ipv4_mapped
+    return address
+
+
+# --- Pseudonyms ------------------------------------------------------------------------------------------------------
+
+
+def pseudonyms(address: str, *, client: str, keys: Secrets) -> Pseudonyms:
+    """What stands for the person at ``address`` with the browser ``client``, and for their network.
+
+    Raises ``ValueError`` when ``address`` is none.
+    """
+    parsed = _parsed(address)
+    if parsed is None:
+        # Without the value: an error report must not carry an address either.
+        raise ValueError("not an IP address") from None
+    packed = parsed.packed
+    host, network = (packed, packed[:3]) if len(packed) == 4 else (packed[:8], packed[:6])
+    person = b"person" + host + client.encode("utf-8", "surrogatepass")
+    network = b"network" + network
+    if keys.yesterday is None:
+        return Pseudonyms(_keyed(person, keys.today), _keyed(network, keys.today))
+    return Pseudonyms(
+        _keyed(person, keys.today),
+        _keyed(network, keys.today),
+        _keyed(person, keys.yesterday),
+        _keyed(network, keys.yesterday),
+    )
+
+
+def _keyed(what: bytes, secret: bytes) -> int:
+    return int.from_bytes(blake2b(what, key=secret, digest_size=8).digest(), "little", signed=True)
+
+
+_kept: dict[date, bytes] = {}
+
+
+def days_of(at: datetime) -> tuple[date, date | None]:
+    """The UTC day of ``at``, and the day before where the counting window reaches into it."""
+    at = at.astimezone(UTC)
+    before = (at - COUNTING_WINDOW).date()
+    return at.date(), before if before != at.date() else None
+
+
+def known_secrets(at: datetime) -> Secrets | None:
+    """The secrets for a report at ``at``, if this process has read them already: asks no database."""
+    today, yesterday = days_of(at)
+    if today not in _kept or (yesterday is not None and yesterday not in _kept):
+        return None
+    return Secrets(_kept[today], _kept[yesterday] if yesterday else None)
+
+
+def read_secrets(at: datetime) -> Secrets:
+    """The secrets for a report at ``at``; a day's first caller makes its secret, all others find the same."""
+    today, yesterday = days_of(at)
+    days = [day for day in (today, yesterday) if day is not None]
+    rows = _salts(days)
+    if len(rows) < len(days):
+        missing = [Salt(day=day, secret=secrets.token_bytes(32)) for day in days if day not in rows]
+        Salt.objects.bulk_create(missing, ignore_conflicts=True)
+        rows = _salts(days)
+    # Only these: a secret that the window has left behind must not live on in a process either.
+    _kept.clear()
+    _kept.update(rows)
+    return Secrets(rows[today], rows[yesterday] if yesterday else None)
+
+
+def _salts(days: Iterable[date]) -> dict[date, bytes]:
+    return {salt.day: bytes(salt.secret) for salt in Salt.objects.filter(day__in=days)}
+
+
+def forget(now: datetime) -> None:
+    """Sweeps away who was seen before the counting window, and destroys the secrets of days it has left behind."""
+    Seen.objects.filter(counted_at__lt=now - COUNTING_WINDOW - _GRACE).delete()
+    today, yesterday = days_of(now - _GRACE)
+    Salt.objects.filter(day__lt=yesterday or today).delete()
+
+
+# A report may wait this long between its arrival and the drain, and still be recognised as a repetition.
+_GRACE = timedelta(minutes=10)
