@@ -803,6 +803,7 @@ class Migration(migrations.Migration):
             fields=[
                 ("id", models.PositiveSmallIntegerField(default=1, primary_key=True, serialize=False)),
                 ("minute", models.DateTimeField()),
+                ("mark", models.UUIDField()),
                 ("last_batch", models.BigIntegerField(default=0)),
                 ("detector_version", models.CharField(max_length=20)),
                 ("state", models.BinaryField()),

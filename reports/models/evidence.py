@@ -146,10 +146,14 @@ class Baseline(models.Model):
 
 
 class DetectorState(models.Model):
-    """The engine's rolling state after ``minute``, written with the decisions of that minute: one row."""
+    """The engine's rolling state after ``minute``, written with the decisions of that minute: one row.
+
+    ``mark`` is another one with each write, so that a process knows whether the engine in its memory is this one.
+    """
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1)
     minute = models.DateTimeField()
+    mark = models.UUIDField()
     last_batch = models.BigIntegerField(default=0)
     baseline = models.ForeignKey(Baseline, on_delete=models.PROTECT, null=True, related_name="+")
     detector_version = models.CharField(max_length=20)

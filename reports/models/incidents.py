@@ -42,7 +42,8 @@ class Incident(models.Model):
     confidence = models.FloatField()
     # The siblings that were looked at, with their figures, as decided.
     siblings = models.JSONField(default=list, blank=True)
-    # Counts every write, so that two administrators cannot overwrite each other.
+    # Counts the acts of administrators, so that no two can overwrite each other. The engine's minutes do not count:
+    # in a storm nobody could read an incident and judge it within one.
     revision = models.PositiveIntegerField(default=0)
 
     class Meta:
