@@ -293,7 +293,7 @@ def test_snapping_crosses_the_antimeridian():
     [(90.1, 0), (-91, 0), (0, 180.5), (0, -181), (math.nan, 0), (0, math.inf), (0, math.nan)],
 )
 def test_a_coordinate_that_is_not_on_earth_is_an_error(latitude: float, longitude: float):
-    with pytest.raises(ValueError, match="latitude|longitude"):
+    with pytest.raises(ValueError, match=r"latitude|longitude"):
         locate(latitude, longitude)
 
 
