@@ -170,12 +170,40 @@ def _pairs(folded: str) -> frozenset[str]:
     return frozenset(padded[i : i + 2] for i in range(len(padded) - 1))
 
 
+class _Spellings:
+    """Texts by their letter pairs, so that one question costs a look at the texts that share a pair with it."""
+
+    def __init__(self, texts: Iterable[str]) -> None:
+        self._rows: dict[str, list[int]] = {}
+        sizes = []
+        for row, text in enumerate(texts):
+            pairs = _pairs(text)
+            sizes.append(len(pairs))
+            for pair in pairs:
+                self._rows.setdefault(pair, []).append(row)
+        self._sizes = np.array(sizes)
+
+    def likeness(self, text: str) -> NDArray[np.float64]:
+        """Dice's coefficient of the letter pairs of ``text`` and of each text: 0 to 1."""
+        pairs = _pairs(text)
+        rows = [row for pair in pairs for row in self._rows.get(pair, ())]
+        shared = np.bincount(np.array(rows, dtype=np.intp), minlength=len(self._sizes))
+        return np.asarray(2 * shared / (len(pairs) + self._sizes), dtype=np.float64)
+
+
 @cache
-def _spellings() -> tuple[tuple[str, str, frozenset[str], frozenset[str], int], ...]:
-    return tuple(
-        (r.code, _folded(r.name), _pairs(_folded(r.code)), _pairs(_folded(r.name)), r.population or 0)
-        for r in tree().values()
-    )
+def _by_code() -> _Spellings:
+    return _Spellings(_folded(code) for code in tree())
+
+
+@cache
+def _by_name() -> _Spellings:
+    return _Spellings(_folded_names())
+
+
+@cache
+def _folded_names() -> tuple[str, ...]:
+    return tuple(_folded(region.name) for region in tree().values())
 
 
 @lru_cache(maxsize=1024)
@@ -187,24 +215,17 @@ def nearest_codes(text: str, limit: int = 5) -> tuple[str, ...]:
     folded = _folded(text[:60])
     if not folded:
         return ()
-    pairs = _pairs(folded)
+    scores = np.maximum(_by_code().likeness(folded), _by_name().likeness(folded))
+    scores += np.array([name.startswith(folded) for name in _folded_names()])
     head, _, tail = folded.partition(" ")
     country = resolve(head) if tail and len(head) == 2 else None
-    ranked: list[tuple[float, int, str]] = []
-    for code, name, code_pairs, name_pairs, population in _spellings():
-        score = max(_likeness(pairs, code_pairs), _likeness(pairs, name_pairs))
-        if name.startswith(folded):
-            score += 1
-        if country is not None and code[:2] == country:
-            score += 1 + _likeness(_pairs(tail), name_pairs)
-        ranked.append((-score, -population, code))
-    ranked.sort()
-    return tuple(code for score, _, code in ranked[:limit] if score < 0)
-
-
-def _likeness(one: frozenset[str], other: frozenset[str]) -> float:
-    """Dice's coefficient of two sets of letter pairs: 0 to 1."""
-    return 2 * len(one & other) / (len(one) + len(other))
+    if country is not None:
+        inside = np.array([code[:2] == country for code in tree()])
+        scores += inside * (1 + _by_name().likeness(tail))
+    codes = list(tree())
+    # Among equals the one with more people is likelier meant; the sort keeps the tree's order beyond that.
+    people = np.array([region.population or 0 for region in tree().values()])
+    return tuple(codes[row] for row in np.lexsort((-people, -scores))[:limit] if scores[row] > 0)
 
 
 # --- boundaries: TopoJSON in, polygons out ------------------------------------------------------------------
@@ -294,9 +315,7 @@ class _Lookup:
             window = shapely.box(here - reach[0], latitude - reach[1], here + reach[0], latitude + reach[1])
             for i in self._tree.query(window):
                 # Degrees are not as long eastwards as northwards: measure on a plane in km around the point.
-                plane = shapely.transform(
-                    self._parts[i], lambda xy, at=here: (xy - (at, latitude)) * km_per_degree
-                )
+                plane = shapely.transform(self._parts[i], lambda xy, at=here: (xy - (at, latitude)) * km_per_degree)
                 distance = float(shapely.distance(plane, shapely.Point(0, 0)))
                 if distance <= within_km and (found is None or (distance, self._codes[i]) < found):
                     found = (distance, self._codes[i])
@@ -332,9 +351,7 @@ def locate(latitude: float, longitude: float, *, snap_km: float = 25) -> str | N
 
 @cache
 def _world_outlines() -> Mapping[Level, Mapping[str, str]]:
-    levels: dict[Level, dict[str, str]] = json.loads(
-        (DATA / "outlines-world.json").read_text(encoding="utf-8")
-    )
+    levels: dict[Level, dict[str, str]] = json.loads((DATA / "outlines-world.json").read_text(encoding="utf-8"))
     return {level: MappingProxyType(paths) for level, paths in levels.items()}
 
 

@@ -106,8 +106,8 @@ def test_every_category_ends_with_other_and_messaging_tells_messages_from_media(
         assert len(slugs) == len(set(slugs))
         assert slugs[-1] == "other"
     (messaging,) = (category for category in CATEGORIES if category["slug"] == "messaging")
-    slugs = {problem["slug"] for problem in messaging["problems"]}
-    assert {"messages", "media", "calls", "login", "connection", "app", "website"} <= slugs
+    told = {problem["slug"] for problem in messaging["problems"]}
+    assert {"messages", "media", "calls", "login", "connection", "app", "website"} <= told
 
 
 def test_modelled_weights_are_reports_a_day():
