@@ -1,1 +1,49 @@
 """Every read of the public. Import the questions from here; the answers are in ``reports.status.answers``."""
+
+from reports.status.health import readiness, scenario_banner
+from reports.status.history import (
+    CursorError,
+    incident,
+    incident_history,
+    incident_regions,
+    incident_timeline,
+    incidents,
+)
+from reports.status.places import locate, region, regions
+from reports.status.present import (
+    home,
+    problem_choices,
+    search,
+    service_map,
+    service_status,
+    services,
+    siblings,
+    world_map,
+)
+from reports.status.series import TooManyStepsError, incident_chart, incident_export, service_counts
+
+__all__ = [
+    "CursorError",
+    "TooManyStepsError",
+    "home",
+    "incident",
+    "incident_chart",
+    "incident_export",
+    "incident_history",
+    "incident_regions",
+    "incident_timeline",
+    "incidents",
+    "locate",
+    "problem_choices",
+    "readiness",
+    "region",
+    "regions",
+    "scenario_banner",
+    "search",
+    "service_counts",
+    "service_map",
+    "service_status",
+    "services",
+    "siblings",
+    "world_map",
+]

@@ -24,12 +24,16 @@ class RegionLink:
 
 @dataclass(frozen=True)
 class ProblemChoice:
+    """What can fail in a service, as people are offered it."""
+
     slug: str
     label: str
 
 
 @dataclass(frozen=True)
 class ServiceLink:
+    """A service, who runs it, and what kind of service it is: slugs and names."""
+
     slug: str
     name: str
     provider: str
@@ -51,6 +55,8 @@ class RegionState:
     """Reports expected in the same 60 minutes."""
     service: ServiceLink | None = None
     """On the world map: the worst service there."""
+    covered_by: str | None = None
+    """The code of the region above whose state it takes, where nothing was decided for this region itself."""
 
     @property
     def ratio(self) -> float | None:
@@ -94,8 +100,8 @@ class ServiceStatus:
 class CountSeries:
     """Counts of one service and region in equal steps from ``start``; the lists are equally long.
 
-    ``expected`` and ``upper`` (the 99 % bound of an ordinary step) come from the baseline in force; ``baseline_version``
-    is empty where there is none yet.
+    ``expected`` and ``upper`` (the 99 % bound of an ordinary step) come from the baseline in force;
+    ``baseline_version`` is empty where there is none yet.
     """
 
     service: str
@@ -134,6 +140,8 @@ class EvidenceFigures:
 
 @dataclass(frozen=True)
 class RelapseFacts:
+    """A restoration that did not hold, and when the region went down again."""
+
     restored_at: datetime
     declared_at: datetime
     basis: str
@@ -178,6 +186,8 @@ class SiblingFigures:
 
 @dataclass(frozen=True)
 class StatementFacts:
+    """What the provider said, where and when; ``meaning`` as in the model."""
+
     id: int
     meaning: str
     text: str
@@ -220,6 +230,15 @@ class IncidentStatus:
 
 
 @dataclass(frozen=True)
+class IncidentPage:
+    """Some incidents, the latest detected first; ``next`` and ``previous`` are cursors for what lies beyond."""
+
+    results: tuple[IncidentStatus, ...]
+    next: str | None
+    previous: str | None
+
+
+@dataclass(frozen=True)
 class TimelineLine:
     """One dated fact in words, with where it comes from (``engine``, ``statement``, ``administrator``)."""
 
@@ -243,8 +262,20 @@ class Transition:
 
 
 @dataclass(frozen=True)
+class Cover:
+    """A region without a decision of its own, in the state of ``by``: the nearest region above that has one."""
+
+    region: str
+    by: str
+
+
+@dataclass(frozen=True)
 class IncidentHistory:
-    """What the map's slider moves over: every change of state of every region, in order, and the regions' names."""
+    """What the map's slider moves over: every change of state of every region, in order, and the regions' names.
+
+    ``start`` lies a little before the onset, so that the first picture is an ordinary one; ``end`` is the resolution,
+    or now. ``covered`` are the regions on a map that take their state from a region above.
+    """
 
     ref: str
     version: str
@@ -253,6 +284,7 @@ class IncidentHistory:
     regions: tuple[RegionLink, ...]
     transitions: tuple[Transition, ...]
     statements: tuple[StatementFacts, ...]
+    covered: tuple[Cover, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -282,3 +314,27 @@ class Readiness:
     """From the end of the last minute that was watched."""
     inbox_blocks: int
     problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class PublishedFigure:
+    """A figure of a scenario that somebody printed, and where."""
+
+    what: str
+    figure: str
+    source: str
+
+
+@dataclass(frozen=True)
+class ScenarioBanner:
+    """What a replaying site says on every page: one report stands for ``volume_scale`` published ones."""
+
+    slug: str
+    title: str
+    summary: str
+    at: datetime
+    speed: float
+    volume_scale: float
+    published: tuple[PublishedFigure, ...]
+    chosen: tuple[str, ...]
+    """What no source gives and had to be chosen, in words."""

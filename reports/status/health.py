@@ -1,0 +1,105 @@
+"""Our own health: whether what the site says can be trusted right now, and what a replaying site says of itself."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from functools import cache
+
+import redis
+from django.conf import settings
+from django.db import DatabaseError
+from django.db.models import Count, Min
+
+from reports import clock, scenarios
+from reports.models import DetectorState, DrainBatch, InboxBlock
+from reports.status import snapshots
+from reports.status.answers import PublishedFigure, Readiness, ScenarioBanner
+
+# A cycle runs every ten seconds and sees a minute soon after its end; three missed minutes are a fault.
+STALE_AFTER = timedelta(minutes=3)
+# Accepted reports wait a second or two for the drain.
+UNDRAINED_AFTER = timedelta(minutes=1)
+PING_SECONDS = 1.0
+
+
+def is_stale(now: datetime) -> bool:
+    """Whether detection has seen too little of late (or nothing yet) for "normal" to be said."""
+    minute = snapshots.version().watched_minute
+    return minute is None or real(now - minute) - timedelta(minutes=1) > STALE_AFTER
+
+
+def real(age: timedelta) -> timedelta:
+    """``age`` by the site's clock, in real time: a replay's minutes pass quicker."""
+    scenario = clock.scenario()
+    return age / scenario.speed if scenario and scenario.speed > 1 else age
+
+
+def readiness(*, now: datetime) -> Readiness:
+    """Asked anew each time, never kept. Raises nothing: what does not answer is a problem in the answer."""
+    problems: list[str] = []
+    drained = watched = waiting_since = None
+    blocks = 0
+    database = True
+    try:
+        drained = DrainBatch.objects.order_by("-id").values_list("drained_at", flat=True).first()
+        watched = DetectorState.objects.values_list("minute", flat=True).first()
+        inbox = InboxBlock.objects.aggregate(blocks=Count("id"), since=Min("written_at"))
+        blocks, waiting_since = inbox["blocks"], inbox["since"]
+    except DatabaseError:
+        database = False
+        problems.append("The database does not answer.")
+    broker = _broker_answers()
+    if not broker:
+        problems.append("The broker does not answer.")
+    watch_age = real(now - watched - timedelta(minutes=1)) if watched else None
+    if database and watch_age is None:
+        problems.append("Detection has not looked at anything yet.")
+    elif watch_age is not None and watch_age > STALE_AFTER:
+        problems.append(f"Detection has not looked for {_words(watch_age)}.")
+    if waiting_since is not None and real(now - waiting_since) > UNDRAINED_AFTER:
+        problems.append(f"Accepted reports have waited {_words(real(now - waiting_since))} to be counted.")
+    return Readiness(
+        ready=not problems,
+        at=now,
+        database=database,
+        broker=broker,
+        last_drain_age=real(now - drained) if drained else None,
+        last_watch_age=watch_age,
+        inbox_blocks=blocks,
+        problems=tuple(problems),
+    )
+
+
+@cache
+def _broker() -> redis.Redis:
+    return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=PING_SECONDS, socket_connect_timeout=PING_SECONDS)
+
+
+def _broker_answers() -> bool:
+    try:
+        return bool(_broker().ping())
+    except redis.RedisError:
+        return False
+
+
+def _words(age: timedelta) -> str:
+    minutes = int(age.total_seconds() // 60)
+    return f"{minutes} minutes" if minutes > 1 else f"{int(age.total_seconds())} seconds"
+
+
+def scenario_banner(now: datetime) -> ScenarioBanner | None:
+    """What a replaying site says on every page; ``None`` on an ordinary site."""
+    current = clock.scenario()
+    if current is None:
+        return None
+    plan = scenarios.read(current.slug)
+    return ScenarioBanner(
+        slug=plan.slug,
+        title=plan.title,
+        summary=plan.summary,
+        at=now,
+        speed=current.speed,
+        volume_scale=current.volume_scale,
+        published=tuple(PublishedFigure(row["what"], row["figure"], row["source"]) for row in plan.published),
+        chosen=plan.chosen,
+    )

@@ -1,0 +1,498 @@
+"""Incidents, past and present: what they were, region by region and fact by fact."""
+
+from __future__ import annotations
+
+import binascii
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+from django.db.models import Exists, OuterRef, Q, QuerySet
+
+from reports import clock, counts
+from reports.incidents import timeline
+from reports.models import Evidence, Incident, Region, RegionalOutage, Statement, TimelineEntry
+from reports.status import catalogue, figures, outages, snapshots
+from reports.status.answers import (
+    Cover,
+    EvidenceFigures,
+    IncidentHistory,
+    IncidentPage,
+    IncidentStatus,
+    RegionalOutageStatus,
+    RegionLink,
+    RelapseFacts,
+    SiblingFigures,
+    StatementFacts,
+    TimelineLine,
+    Transition,
+)
+
+PAGE = 50
+# So that the slider's first picture is an ordinary one.
+BEFORE_ONSET = timedelta(minutes=10)
+# Counts are read in pieces of this length: a week of 2,700 regions by minute would not fit.
+PIECE_MINUTES = 1440
+_GONE_ON = Q(resolved_at__isnull=False) | Q(rejected_at__isnull=False) | Q(merged_at__isnull=False)
+
+
+class CursorError(ValueError):
+    """The cursor is none that an earlier page gave out."""
+
+
+# --- lists ------------------------------------------------------------------------------------------------------------
+
+
+def incidents(
+    *,
+    service: str | None = None,
+    provider: str | None = None,
+    region: str | None = None,
+    state: str | None = None,
+    review: str | None = None,
+    since: datetime | None = None,
+    limit: int = PAGE,
+    cursor: str | None = None,
+) -> IncidentPage:
+    """Incidents that fit, the latest detected first, ``limit`` at a time; rejected and merged ones among them.
+
+    ``region`` means the region, all that lies in it, and incidents of a whole country or the world that cover it;
+    ``since`` the instant from which on they were detected. Raises :class:`CursorError`.
+    """
+    key = ("incidents", service, provider, region, state, review, since, limit, cursor)
+    return snapshots.kept(
+        key,
+        lambda: _page(
+            _chosen(service=service, provider=provider, region=region, state=state, review=review, since=since),
+            limit=limit,
+            cursor=cursor,
+        ),
+    )
+
+
+def _chosen(
+    *,
+    service: str | None,
+    provider: str | None,
+    region: str | None,
+    state: str | None,
+    review: str | None,
+    since: datetime | None,
+) -> QuerySet[Incident]:
+    rows = Incident.objects.all()
+    if service is not None:
+        rows = rows.filter(service__slug=service)
+    if provider is not None:
+        rows = rows.filter(service__provider__slug=provider)
+    if region is not None:
+        rows = rows.filter(Exists(_regions(region_code__in=_codes_around(region))))
+    if since is not None:
+        rows = rows.filter(detected_at__gte=since)
+    if state is not None:
+        rows = rows.filter(_in_state(state))
+    if review is not None:
+        rows = rows.filter(_REVIEWS.get(review, Q(pk=None)))
+    return rows
+
+
+def _regions(**which: object) -> QuerySet[RegionalOutage]:
+    return RegionalOutage.objects.filter(incident=OuterRef("pk"), withdrawn_at=None, **which)
+
+
+def _codes_around(region: str) -> list[str]:
+    index = catalogue.index_of(region)
+    if index is None:
+        return []
+    codes, lineage = catalogue.codes(), catalogue.tree().lineage
+    inside = np.flatnonzero((lineage == index).any(axis=1)).tolist()
+    return [codes[i] for i in {*inside, *(i for i in lineage[index].tolist() if i >= 0)}]
+
+
+def _in_state(state: str) -> Q:
+    down = Exists(_regions(restored_at=None, unknown_at=None, recovering_at=None))
+    back = Exists(_regions().filter(Q(restored_at__isnull=False) | Q(unknown_at=None, recovering_at__isnull=False)))
+    recovering = ~Q(down) & Q(back)
+    return {
+        "resolved": _GONE_ON,
+        "recovering": ~_GONE_ON & recovering,
+        "open": ~_GONE_ON & ~recovering,
+    }.get(state, Q(pk=None))
+
+
+_REVIEWS = {
+    "merged": Q(merged_at__isnull=False),
+    "rejected": Q(merged_at=None, rejected_at__isnull=False),
+    "confirmed": Q(merged_at=None, rejected_at=None, confirmed_at__isnull=False),
+    "automatic": Q(merged_at=None, rejected_at=None, confirmed_at=None),
+}
+
+
+def _page(rows: QuerySet[Incident], *, limit: int, cursor: str | None) -> IncidentPage:
+    back, at, number = _read_cursor(cursor) if cursor else (False, None, 0)
+    if at is not None:
+        beyond = Q(detected_at=at, id__gt=number) if back else Q(detected_at=at, id__lt=number)
+        rows = rows.filter(beyond | (Q(detected_at__gt=at) if back else Q(detected_at__lt=at)))
+    order = ("detected_at", "id") if back else ("-detected_at", "-id")
+    found = list(rows.order_by(*order).values_list("id", "detected_at")[: limit + 1])
+    more = len(found) > limit
+    found = found[:limit]
+    if back:
+        found.reverse()
+    # Coming from a page, that page lies on the other side.
+    has_next, has_previous = (bool(cursor), more) if back else (more, bool(cursor))
+    return IncidentPage(
+        results=told(tuple(number for number, _ in found)),
+        next=_cursor(*found[-1], back=False) if found and has_next else None,
+        previous=_cursor(*found[0], back=True) if found and has_previous else None,
+    )
+
+
+def _cursor(number: int, at: datetime, *, back: bool) -> str:
+    text = f"{'p' if back else 'n'}{number}@{at.astimezone(UTC).isoformat()}"
+    return urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def _read_cursor(cursor: str) -> tuple[bool, datetime, int]:
+    try:
+        text = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
+        number, _, at = text[1:].partition("@")
+        if text[0] not in "np":
+            raise ValueError(text[0])
+        return text[0] == "p", datetime.fromisoformat(at).astimezone(UTC), int(number)
+    except (ValueError, IndexError, OverflowError, binascii.Error) as error:
+        raise CursorError("the cursor is none that an earlier page gave out") from error
+
+
+# --- incidents whole --------------------------------------------------------------------------------------------------
+
+
+def incident(ref: str) -> IncidentStatus | None:
+    """The incident with this ref, or ``None``."""
+    return snapshots.kept(("incident", ref), lambda: _incident(ref))
+
+
+def _incident(ref: str) -> IncidentStatus | None:
+    number = Incident.objects.filter(ref=ref).values_list("id", flat=True).first()
+    return told((number,))[0] if number is not None else None
+
+
+def told(ids: Sequence[int]) -> tuple[IncidentStatus, ...]:
+    """The incidents with these ids, in this order, with a number of queries that does not depend on how many."""
+    if not ids:
+        return ()
+    rows = (
+        Incident.objects.filter(pk__in=ids)
+        .select_related("service", "group", "echo_of", "merged_into")
+        .prefetch_related("regions", "statements__region", "group__incidents__service")
+        .in_bulk()
+    )
+    chosen = [rows[number] for number in ids if number in rows]
+    spoke = _first_evidence(ids)
+    sums = _sums(chosen)
+    return tuple(_told(row, spoke.get(row.pk), sums[row.pk]) for row in chosen)
+
+
+def _told(row: Incident, evidence: Evidence | None, sums: tuple[int, int]) -> IncidentStatus:
+    regions = [outage for outage in row.regions.all() if not outage.withdrawn_at]
+    state = outages.state_of(row, (outage.state for outage in regions))
+    said = sorted(row.statements.all(), key=lambda statement: (statement.said_at, statement.pk))
+    restored = [outage.restored_at for outage in regions if outage.restored_at]
+    others = (
+        [other for other in row.group.incidents.all() if other.pk != row.pk and not other.rejected_at]
+        if row.group
+        else []
+    )
+    current = [outage for outage in regions if state != "resolved" and not outage.restored_at]
+    return IncidentStatus(
+        ref=row.ref,
+        service=catalogue.catalogue().by_id[row.service_id].link,
+        group=row.group.key if row.group else None,
+        scope=row.scope,
+        state=state,
+        review=row.review,
+        rejected_reason=row.rejected_reason,
+        confidence=row.confidence,
+        onset_at=row.onset_at,
+        detected_at=row.detected_at,
+        # Denying an outage is no acknowledgement of it.
+        acknowledged_at=next((s.said_at for s in said if s.meaning != Statement.Meaning.DENIED), None),
+        peak_at=row.peak_at,
+        peak_reports=row.peak_reports,
+        first_restored_at=min(restored, default=None),
+        resolved_at=row.resolved_at,
+        duration=row.resolved_at - row.onset_at if row.resolved_at else None,
+        reports=sums[0],
+        working=sums[1],
+        currently_affected=tuple(_link(outage) for outage in current),
+        previously_affected=tuple(_link(outage) for outage in regions if outage not in current),
+        siblings=_siblings(row, others),
+        echo_of=row.echo_of.ref if row.echo_of else None,
+        merged_into=row.merged_into.ref if row.merged_into else None,
+        evidence=_evidence(evidence),
+        statements=tuple(_statement(statement) for statement in said),
+        group_incidents=tuple(sorted(other.ref for other in others)),
+    )
+
+
+def _link(outage: RegionalOutage) -> RegionLink:
+    """The region under the name that it had then."""
+    index = catalogue.index_of(outage.region_code)
+    if index is None:
+        return RegionLink(outage.region_code, outage.region_name, None, "subdivision", None)
+    return replace(catalogue.links()[index], code=outage.region_code, name=outage.region_name)
+
+
+def _region_link(region: Region | None) -> RegionLink | None:
+    if region is None:
+        return None
+    index = catalogue.index_of(region.code)
+    return None if index is None else catalogue.links()[index]
+
+
+def _siblings(row: Incident, others: Iterable[Incident]) -> tuple[SiblingFigures, ...]:
+    refs = {other.service.slug: other.ref for other in others}
+    services = catalogue.catalogue().by_slug
+    return tuple(
+        SiblingFigures(
+            service=services[sibling["service"]].link,
+            state=sibling["state"],
+            observed=sibling["observed"],
+            expected=sibling["expected"],
+            window_minutes=sibling["window_minutes"],
+            incident=refs.get(sibling["service"]),
+        )
+        for sibling in row.siblings
+        if sibling["service"] in services
+    )
+
+
+def _statement(statement: Statement) -> StatementFacts:
+    return StatementFacts(
+        id=statement.pk,
+        meaning=statement.meaning,
+        text=statement.text,
+        url=statement.url,
+        said_at=statement.said_at,
+        region=_region_link(statement.region),
+    )
+
+
+def _first_evidence(ids: Sequence[int]) -> dict[int, Evidence]:
+    """What spoke first for each incident, the least probable first."""
+    rows = (
+        Evidence.objects.filter(incident__in=ids, decision="opened")
+        .select_related("region")
+        .order_by("incident", "decided_at", "log10_p", "id")
+        .distinct("incident")
+    )
+    return {row.incident_id: row for row in rows}
+
+
+def _evidence(row: Evidence | None) -> EvidenceFigures | None:
+    if row is None:
+        return None
+    return EvidenceFigures(
+        id=row.pk,
+        decision=row.decision,
+        decided_at=row.decided_at,
+        region=row.region.code if row.region else None,
+        observed=row.observed,
+        expected=row.expected,
+        log10_p=row.log10_p,
+        threshold=row.threshold,
+        window_minutes=row.window_minutes,
+        window_end_at=row.window_end_at,
+        level=row.level,
+        rule=row.rule,
+        networks=row.networks,
+        working=row.working,
+        baseline_version=row.baseline_version,
+        detector_version=row.detector_version,
+        figures=row.figures,
+    )
+
+
+# --- how many reports -------------------------------------------------------------------------------------------------
+
+
+def watched_until() -> datetime:
+    """The end of what detection has seen: reports of an open incident are counted up to here."""
+    minute = snapshots.version().watched_minute
+    return minute + timedelta(minutes=1) if minute else datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def span(row: Incident) -> tuple[int, int]:
+    """The minutes ``[start, end)`` that the incident lasted, or has lasted so far."""
+    end = max(row.resolved_at or row.rejected_at or row.merged_at or watched_until(), row.onset_at)
+    return clock.minute_of(row.onset_at), -(-int(end.timestamp()) // 60)
+
+
+def _sums(rows: Sequence[Incident]) -> dict[int, tuple[int, int]]:
+    """``(reports, working)`` by id of incident: while it lasted, in its regions with all below, nobody twice."""
+    spans = [span(row) for row in rows]
+    found = counts.windows(
+        [row.service_id for row in rows],
+        starts=[clock.instant_of(start) for start, _ in spans],
+        ends=[clock.instant_of(end) for _, end in spans],
+    )
+    region = catalogue.catalogue().regions_of(found.region_id)
+    sums: dict[int, tuple[int, int]] = {}
+    for position, row in enumerate(rows):
+        indices = [catalogue.index_of(outage.region_code) for outage in row.regions.all() if not outage.withdrawn_at]
+        inside = outages.reach(np.array([i for i in indices if i is not None], dtype=np.int64)) >= 0
+        here = (found.window == position) & (region >= 0)
+        here[here] = inside[region[here]]
+        sums[row.pk] = int(found.reports[here].sum()), int(found.working[here].sum())
+    return sums
+
+
+# --- one incident, region by region -----------------------------------------------------------------------------------
+
+
+def incident_regions(ref: str) -> tuple[RegionalOutageStatus, ...]:
+    """The incident in each region, the earliest onset first; none for an unknown ref.
+
+    A region that was no part of it after all is left out; the timeline tells of it.
+    """
+    return snapshots.kept(("incident regions", ref), lambda: _incident_regions(ref))
+
+
+def _incident_regions(ref: str) -> tuple[RegionalOutageStatus, ...]:
+    row = Incident.objects.filter(ref=ref).first()
+    if row is None:
+        return ()
+    rows = list(row.regions.filter(withdrawn_at=None).prefetch_related("relapses"))
+    spoke = {
+        evidence.region_id: evidence
+        for evidence in Evidence.objects.filter(incident=row, decision__in=("opened", "reopened"), region__isnull=False)
+        .select_related("region")
+        .order_by("decided_at", "id")
+    }
+    sums = _region_sums(row, rows)
+    return tuple(
+        RegionalOutageStatus(
+            region=_link(outage),
+            state=outage.state,
+            onset_at=outage.onset_at,
+            detected_at=outage.detected_at,
+            peak_at=outage.peak_at,
+            peak_reports=outage.peak_reports,
+            recovering_at=outage.recovering_at,
+            unknown_at=outage.unknown_at,
+            restored_at=outage.restored_at,
+            restored_low=outage.restored_low,
+            restored_high=outage.restored_high,
+            declared_at=outage.declared_at,
+            basis=outage.basis,
+            relapses=tuple(
+                RelapseFacts(
+                    restored_at=relapse.restored_at,
+                    declared_at=relapse.declared_at,
+                    basis=relapse.basis,
+                    reopened_at=relapse.reopened_at,
+                )
+                for relapse in outage.relapses.all()
+            ),
+            reports=reports,
+            working=working,
+            networks=networks,
+            evidence=_evidence(spoke.get(outage.region_id)),
+        )
+        for outage, (reports, working, networks) in zip(rows, sums, strict=True)
+    )
+
+
+def _region_sums(row: Incident, rows: Sequence[RegionalOutage]) -> list[tuple[int, int, int]]:
+    """``(reports, working, networks)`` of each region with all below, from its onset to the end of the incident.
+
+    Not to its own restoration: most "works again" votes come after it.
+    """
+    _, end = span(row)
+    indices = [catalogue.index_of(outage.region_code) for outage in rows]
+    columns = np.array(sorted({i for i in indices if i is not None}), dtype=np.int64)
+    onsets = np.array([clock.minute_of(outage.onset_at) for outage in rows], dtype=np.int64)
+    column = np.array([-1 if i is None else np.searchsorted(columns, i) for i in indices], dtype=np.int64)
+    sums = np.zeros((len(rows), 3), dtype=np.int64)
+    for start in range(int(onsets.min(initial=end)), end, PIECE_MINUTES):
+        piece = figures.minutes(row.service_id, columns, start=start, end=min(start + PIECE_MINUTES, end))
+        for kind, counted in enumerate((piece.reports, piece.working, piece.networks)):
+            upto = np.concatenate([np.zeros((1, len(columns)), dtype=np.int64), np.cumsum(counted, axis=0)])
+            before = upto[np.clip(onsets - start, 0, len(counted)), column]
+            sums[:, kind] += np.where(column >= 0, upto[-1, column] - before, 0)
+    return [(int(reports), int(working), int(networks)) for reports, working, networks in sums]
+
+
+def incident_timeline(ref: str) -> tuple[TimelineLine, ...]:
+    """The dated facts of the incident in order; none for an unknown ref."""
+    return snapshots.kept(("incident timeline", ref), lambda: _incident_timeline(ref))
+
+
+def _incident_timeline(ref: str) -> tuple[TimelineLine, ...]:
+    entries = TimelineEntry.objects.filter(incident__ref=ref).select_related("region", "evidence__region", "statement")
+    return tuple(
+        TimelineLine(
+            at=entry.at,
+            recorded_at=entry.recorded_at,
+            kind=entry.kind,
+            region=_region_link(entry.region),
+            text=timeline.text(entry),
+            source_type=_source(entry),
+            source_url=entry.statement.url if entry.statement else "",
+            evidence=_evidence(entry.evidence),
+        )
+        for entry in entries
+    )
+
+
+def _source(entry: TimelineEntry) -> str:
+    if entry.statement_id is not None:
+        return "statement"
+    return "engine" if entry.actor_id is None else "administrator"
+
+
+def incident_history(ref: str, *, now: datetime) -> IncidentHistory | None:
+    """Every change of state of every region of the incident, relapses included; ``None`` for an unknown ref."""
+    minute = clock.minute_of(now)
+    return snapshots.kept(("incident history", ref), lambda: _incident_history(ref, now), minute=minute)
+
+
+def _incident_history(ref: str, now: datetime) -> IncidentHistory | None:
+    row = Incident.objects.filter(ref=ref).first()
+    if row is None:
+        return None
+    regions: list[RegionLink] = []
+    transitions: list[Transition] = []
+    indices: list[int] = []
+    for outage in row.regions.prefetch_related("relapses"):
+        index = catalogue.index_of(outage.region_code)
+        if index is not None:
+            # A withdrawn region too: it does not take the state of its country.
+            indices.append(index)
+        history = outages.changes(outage)
+        if history:
+            regions.append(_link(outage))
+            transitions += [Transition(region=outage.region_code, at=at, state=state) for at, state in history]
+    transitions.sort(key=lambda change: (change.at, change.region))
+    statements = tuple(_statement(statement) for statement in row.statements.select_related("region"))
+    return IncidentHistory(
+        ref=row.ref,
+        version=snapshots.digest(transitions, statements, row.resolved_at),
+        start=row.onset_at - BEFORE_ONSET,
+        end=row.resolved_at or max(clock.instant_of(clock.minute_of(now)), row.detected_at),
+        regions=tuple(regions),
+        transitions=tuple(transitions),
+        statements=statements,
+        covered=_covered(indices, {link.code for link in regions}),
+    )
+
+
+def _covered(rows: Sequence[int], told_of: set[str]) -> tuple[Cover, ...]:
+    codes = catalogue.codes()
+    nearest = outages.reach(np.array(rows, dtype=np.int64)).tolist()
+    return tuple(
+        Cover(region=codes[region], by=codes[row])
+        for region, row in enumerate(nearest)
+        if row >= 0 and row != region and codes[row] in told_of
+    )

@@ -1,0 +1,141 @@
+"""Answers kept in each process for as long as nothing changed.
+
+A process asks the database once a second what the newest cycle, act and catalogue are; while that is the same, an
+answer costs a look into a dictionary. Answers depend on the instant only through its whole minute.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from datetime import datetime
+from threading import RLock
+from typing import TypeVar, cast
+
+from django.db import connection
+
+LOOK_AGAIN_SECONDS = 1.0
+# In a busy hour every second drains something: counts then show with this delay at most, instead of every answer
+# being made anew each second.
+COUNTS_SECONDS = 10.0
+# Names and aliases are edited by hand, rarely, and leave no number behind that grows.
+CATALOGUE_SECONDS = 60.0
+MAX_ANSWERS = 512
+
+VERSION = """
+SELECT d.minute, d.saved_at, d.baseline_id,
+       (SELECT max(id) FROM reports_drainbatch),
+       (SELECT max(id) FROM reports_incident),
+       (SELECT max(id) FROM reports_timelineentry),
+       (SELECT max(id) FROM reports_statement),
+       (SELECT max(id) FROM reports_service),
+       (SELECT max(id) FROM reports_region),
+       (SELECT max(id) FROM reports_baseline)
+FROM (SELECT 1) one LEFT JOIN reports_detectorstate d ON d.id = 1
+"""
+
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True)
+class Version:
+    """What every answer rests on. Two equal versions give equal answers for the same minute."""
+
+    watched_minute: datetime | None
+    """The last minute that detection has seen, by its beginning; ``None`` before the first cycle."""
+    saved_at: datetime | None
+    baseline_id: int | None
+    drained: int
+    acts: tuple[int, int, int]
+    """The newest incident, timeline entry and statement: an administrator's act changes one of them."""
+    catalogue: tuple[int, int, int]
+    """The newest service and region, and how often the catalogue was read again for edits."""
+
+
+_lock = RLock()
+_answers: dict[Hashable, object] = {}
+_held: dict[str, tuple[Hashable, object]] = {}
+_generation: tuple[Version, int | None] | None = None
+_version: Version | None = None
+_looked_at = 0.0
+_counted_at = 0.0
+_catalogued_at = 0.0
+_catalogue_reads = 0
+
+
+def version() -> Version:
+    """The version in force, looked up at most once a second."""
+    global _version, _looked_at, _counted_at, _catalogued_at, _catalogue_reads
+    with _lock:
+        moment = time.monotonic()
+        if _version is not None and moment - _looked_at < LOOK_AGAIN_SECONDS:
+            return _version
+        with connection.cursor() as cursor:
+            cursor.execute(VERSION)
+            minute, saved_at, baseline, *ids, newest_baseline = cursor.fetchone()
+        drained, incident, entry, statement, service, region = (number or 0 for number in ids)
+        if moment - _catalogued_at >= CATALOGUE_SECONDS:
+            _catalogue_reads += 1
+            _catalogued_at = moment
+        if _version is not None and moment - _counted_at < COUNTS_SECONDS:
+            drained = _version.drained
+        else:
+            _counted_at = moment
+        _version = Version(
+            watched_minute=minute,
+            saved_at=saved_at,
+            baseline_id=baseline or newest_baseline,
+            drained=drained,
+            acts=(incident, entry, statement),
+            catalogue=(service, region, _catalogue_reads),
+        )
+        _looked_at = moment
+        return _version
+
+
+def kept(key: Hashable, build: Callable[[], Answer], *, minute: int | None = None) -> Answer:
+    """The answer to ``key``, made by ``build`` unless it is there for this version and ``minute``.
+
+    A question that depends on the present passes its minute (minutes since the epoch); one that does not, none.
+    """
+    global _generation
+    with _lock:
+        generation = (version(), minute if minute is not None else _generation and _generation[1])
+        if generation != _generation:
+            # What is out of date is dropped at once: a map of the world weighs a megabyte.
+            _answers.clear()
+            _generation = generation
+        if key in _answers:
+            return cast(Answer, _answers[key])
+        answer = build()
+        if generation == _generation:
+            # Else something changed while it was made, and it may be older than the answers that are kept by now.
+            if len(_answers) >= MAX_ANSWERS:
+                _answers.pop(next(iter(_answers)))
+            _answers[key] = answer
+        return answer
+
+
+def held(name: str, token: Hashable, build: Callable[[], Answer]) -> Answer:
+    """One value that outlives versions: made anew only when ``token`` is another one."""
+    with _lock:
+        slot = _held.get(name)
+        if slot is None or slot[0] != token:
+            slot = _held[name] = (token, build())
+        return cast(Answer, slot[1])
+
+
+def forget() -> None:
+    """Drops every answer and the version: the next question looks at the database."""
+    global _generation, _version
+    with _lock:
+        _answers.clear()
+        _held.clear()
+        _generation = _version = None
+
+
+def digest(*parts: object) -> str:
+    """A short name for a content: equal parts, equal name."""
+    return hashlib.blake2b(repr(parts).encode(), digest_size=9).hexdigest()
