@@ -64,6 +64,16 @@ class CellTotals:
 
 
 @dataclass(frozen=True)
+class WindowTotals:
+    """Sums by region over several windows, each of one service: ``window`` is the position in what was asked."""
+
+    window: Integers
+    region_id: Integers
+    reports: Integers
+    working: Integers
+
+
+@dataclass(frozen=True)
 class HalfHours:
     """Sums over half hours: ``bin`` 0 is the one that begins at the ``since`` asked for; only those with reports."""
 
@@ -81,9 +91,7 @@ def add(cursor: Cursor, additions: Additions) -> None:
     if not len(additions.minute):
         return
     # In the order of the key: two writers that meet lock the rows in one order.
-    order = np.lexsort(
-        (additions.problem, additions.kind, additions.region_id, additions.service_id, additions.minute)
-    )
+    order = np.lexsort((additions.problem, additions.kind, additions.region_id, additions.service_id, additions.minute))
     columns = (
         additions.minute * 60,
         additions.service_id,
@@ -232,6 +240,27 @@ AND (%s OR service_id = ANY(%s)) AND (%s OR region_id = ANY(%s))
 """
 _TOTALS = f"SELECT service_id, 0::bigint, {_SUMS} {_WINDOW} GROUP BY 1 ORDER BY 1"
 _TOTALS_BY_REGION = f"SELECT service_id, region_id, {_SUMS} {_WINDOW} GROUP BY 1, 2 ORDER BY 1, 2"
+
+
+def windows(
+    service_ids: Sequence[int], *, starts: Sequence[datetime], ends: Sequence[datetime]
+) -> WindowTotals:
+    """Sums by region over ``[starts[i], ends[i])`` of service ``service_ids[i]``, for all ``i`` in one query."""
+    if not service_ids:
+        return WindowTotals(*(np.zeros(0, dtype=np.int64) for _ in range(4)))
+    parameters = [BigintArray(np.asarray(service_ids, dtype=np.int64)), list(starts), list(ends)]
+    with binary.reading() as cursor:
+        return WindowTotals(*binary.fetch(cursor, _WINDOWS, parameters, columns=4))
+
+
+_WINDOWS = """
+SELECT (w.position - 1)::bigint, c.region_id,
+    coalesce(sum(c.reports) FILTER (WHERE c.kind = 0), 0)::bigint,
+    coalesce(sum(c.reports) FILTER (WHERE c.kind = 1), 0)::bigint
+FROM unnest(%s, %s::timestamptz[], %s::timestamptz[]) WITH ORDINALITY AS w(service_id, start, stop, position)
+JOIN reports_reportcount c ON c.service_id = w.service_id AND c.minute >= w.start AND c.minute < w.stop
+GROUP BY 1, 2
+"""
 
 
 def by_problem(
