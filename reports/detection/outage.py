@@ -1,0 +1,91 @@
+"""What the engine remembers of an outage that it opened: one record per region, one per incident."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from reports.detection.decisions import Basis, FloatArray
+
+KEPT = 256
+"""Minutes of history kept per open region: the reach of a restoration plus an hour before it."""
+PEAK_MINUTES = 5
+"""``peak_reports`` are the reports of this many minutes; a single minute of a small region says nothing."""
+
+
+@dataclass
+class Outage:
+    """One service in one region, from its opening to the end of its cooling. Minutes since the epoch.
+
+    ``reports`` and ``votes`` are rings over ``minute % KEPT``, filled from ``first``; ``blind`` marks minutes without
+    collection. ``excess`` is the rate beyond normal just before the restoration, ``noticed`` the last minute with a clear
+    excess, ``said`` the instant that a provider's statement or 0 speaks of.
+    """
+
+    service: int
+    region: int
+    incident: str
+    onset: int
+    detected: int
+    first: int
+    reports: FloatArray = field(default_factory=lambda: np.zeros(KEPT))
+    votes: FloatArray = field(default_factory=lambda: np.zeros(KEPT))
+    blind: FloatArray = field(default_factory=lambda: np.zeros(KEPT))
+    state: str = "down"
+    peak: int = 0
+    peak_reports: int = 0
+    told_peak: int = 0
+    noticed: int = 0
+    total_reports: float = 0.0
+    total_votes: float = 0.0
+    said: int = 0
+    recovering: int | None = None
+    restored: int | None = None
+    restored_low: int | None = None
+    restored_high: int | None = None
+    declared: int | None = None
+    basis: Basis | None = None
+    excess: float = 0.0
+    confidence: float = 0.0
+
+    def record(self, minute: int, reports: float, votes: float, blind: bool) -> None:
+        """Take in one minute."""
+        at = minute % KEPT
+        self.reports[at] = reports
+        self.votes[at] = votes
+        self.blind[at] = blind
+        self.total_reports += reports
+        self.total_votes += votes
+
+    def span(self, minute: int, minutes: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+        """Ring positions of the last ``minutes`` up to ``minute``, oldest first, not before the history began."""
+        begin = max(minute - minutes + 1, self.first, minute - KEPT + 1)
+        return np.arange(begin, minute + 1) % KEPT
+
+    def recent(self, minute: int, minutes: int) -> float:
+        """Reports of the last ``minutes`` up to and with ``minute``."""
+        return float(self.reports[self.span(minute, minutes)].sum())
+
+
+@dataclass
+class Incident:
+    """One outage of one service with all its regions; ``regions`` maps a region to its outage, ended ones included."""
+
+    key: str
+    service: int
+    opened: int
+    onset: int
+    group: str = ""
+    scope: str = ""
+    regions: dict[int, Outage] = field(default_factory=dict)
+    last_change: int = 0
+    by_hand: bool = False
+    confidence: float = 0.0
+
+    def open_regions(self) -> list[Outage]:
+        """Regions that are not restored and not given up."""
+        return [o for o in self.regions.values() if o.state in OPEN]
+
+
+OPEN = ("down", "recovering", "unknown")

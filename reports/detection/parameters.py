@@ -1,0 +1,76 @@
+"""Every number that changes a result, in one place; ``docs/detection.md`` says where each comes from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+WINDOWS = (1, 2, 3, 5, 8, 12, 20, 30, 45, 60, 90, 120)
+"""Minutes of the windows that every cell with a new report is looked at through."""
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """Thresholds of the detector. Probabilities are log10 of a tail under the inflated null; times are minutes.
+
+    Onset: ``clumping`` extra variance per report; ``null_inflation`` the factor on the expected count that a rise must
+    also exceed; ``least_ratio`` observed / expected; ``leaf_log10`` for a cell on its own, ``pool_log10`` for a region with
+    regions in it (half of it must remain without the parts that explain it), ``joined_log10`` for a cell of a service that
+    is down above it, ``shared_log10`` for a cell where several services rise (pool at ``shared_pool_log10``);
+    ``*_reports`` and ``least_networks`` are least counts. ``unknown_reports`` is the least count where no baseline exists.
+
+    Slow factor: ``factor_*`` as in docs/detection.md (pseudo reports; bounds).
+
+    Restoration: ``tail_minutes`` decay of late reports, ``steady_share`` what a cell still down keeps of its excess at
+    least, ``hazard_minutes`` mean length of an outage before anything is known, ``certainty`` the probability needed to
+    say restored, ``fatigue_minutes`` the decay times considered, ``fatigue_floor`` the share that goes on reporting,
+    ``vote_minutes`` mean delay of a "works again", ``vote_shares`` the shares of reporters who may answer,
+    ``wrong_votes`` the share who answer so while it is down (prior, worth ``wrong_votes_weight`` reports).
+    """
+
+    clumping: float = 0.15
+    null_inflation: float = 1.25
+    least_ratio: float = 2.5
+    leaf_log10: float = -7.5
+    pool_log10: float = -7.0
+    joined_log10: float = -3.0
+    shared_log10: float = -4.0
+    shared_pool_log10: float = -6.0
+    leaf_reports: int = 5
+    pool_reports: int = 6
+    joined_reports: int = 3
+    unknown_reports: int = 15
+    least_networks: int = 3
+    pool_window: int = 60
+    shared_minutes: int = 45
+    onset_reach: int = 60
+    factor_pseudo_reports: float = 20.0
+    factor_least: float = 0.6
+    factor_most: float = 2.5
+    outage_dispersion: float = 0.15
+    tail_minutes: float = 6.0
+    late_minutes: float = 10.0
+    cooling_minutes: int = 120
+    steady_share: float = 0.55
+    hazard_minutes: float = 90.0
+    certainty: float = 0.99
+    least_age: int = 8
+    fatigue_minutes: tuple[float, ...] = (60.0, 30.0, 15.0, 8.0)
+    fatigue_floor: float = 0.05
+    fatigue_prior: float = 0.5
+    vote_minutes: float = 10.0
+    vote_shares: tuple[float, ...] = (0.03, 0.08, 0.15, 0.3)
+    wrong_votes: float = 0.02
+    wrong_votes_weight: float = 50.0
+    least_votes: int = 2
+    statement_weight: float = 5.0
+    statement_reach: float = 30.0
+    silent_minutes: int = 90
+    forgotten_minutes: int = 240
+    echo_share: float = 0.05
+    echo_share_sibling: float = 0.03
+    echo_relative: float = 0.15
+    common_onset: int = 12
+    common_overlap: float = 0.5
+    common_services: int = 3
+    settled_minutes: int = 30
+    gap_expected: float = 12.0

@@ -1,0 +1,270 @@
+"""Is a region back, and since when? Reports and "works again" votes since the onset, weighed against fatigue.
+
+Falling reports alone are not restoration: people report once and leave. For every minute at which the region may have
+come back, the course of the reports since then is compared with the courses that a lasting outage could take: steady,
+or fading as the crowd tires, each weighed by how well it fits what went before. Votes are weighed the same way. The
+result is a posterior over "not yet" and all restoration minutes; its quantiles are the interval.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from reports.detection.decisions import FloatArray
+from reports.detection.parameters import Parameters
+
+_REACH = 150
+"""Minutes back that a restoration is looked for."""
+_FINE = 45
+_STEP = 3
+_LEAST_TAIL = 3
+
+
+@dataclass
+class CrowdHabits:
+    """What this site's crowd has done in earlier outages, learnt as they end.
+
+    ``fading[0]`` is the weight, in outages, of "goes on reporting as long as it lasts"; ``fading[1:]`` those of the decay
+    times in ``Parameters.fatigue_minutes``. ``reports`` and ``votes`` were counted within outages: a site where hundreds
+    reported and nobody ever voted has no way to vote, so its silence about "works again" says nothing.
+    """
+
+    fading: FloatArray
+    reports: float
+    votes: float
+
+    @classmethod
+    def unknown(cls, parameters: Parameters) -> CrowdHabits:
+        """Before any outage was seen: steady and fading crowds are equally likely, worth one outage in all."""
+        others = len(parameters.fatigue_minutes)
+        fading = np.array([1 - parameters.fatigue_prior, *([parameters.fatigue_prior / others] * others)])
+        return cls(fading=fading, reports=0.0, votes=0.0)
+
+    def no_votes(self) -> float:
+        """Probability that this site has no way to vote at all."""
+        if self.votes > 0:
+            return 0.0
+        return float(0.3 / (0.3 + 0.7 * np.exp(-0.01 * self.reports)))
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """What is believed of one open region. Minutes are relative to the first element of the arrays assessed.
+
+    ``probability`` that the region is back; ``restored`` with ``low`` and ``high`` (5 % and 95 %) if it is; ``rate`` and
+    ``votes`` the natural logarithms of the evidence from reports and from votes at ``restored``; ``excess`` the reports per
+    minute beyond normal just before.
+    """
+
+    probability: float
+    restored: int
+    low: int
+    high: int
+    rate: float
+    votes: float
+    excess: float
+
+
+def assess(
+    reports: FloatArray,
+    votes: FloatArray,
+    expected: FloatArray,
+    blind: FloatArray,
+    onset: int,
+    habits: CrowdHabits,
+    parameters: Parameters,
+    *,
+    said: int | None = None,
+) -> Assessment | None:
+    """Weigh everything since ``onset`` (an index into the per-minute arrays, oldest first, equally long).
+
+    ``blind`` is 1 where nothing was collected: such a minute speaks neither way. ``said`` is the index of the minute at
+    which, by the provider's statement, the region was back. ``None`` where no restoration could have happened yet or there was no excess to lose. Source: generalised likelihood
+    ratio over the change time (Lai 1995) with a mixture over the alternatives; the mixture is ours.
+    """
+    p = parameters
+    n = len(reports)
+    candidates = _candidates(onset, n)
+    if not len(candidates):
+        return None
+    total = np.concatenate([[0.0], np.cumsum(reports)])
+    usual = np.concatenate([[0.0], np.cumsum(expected)])
+    before = _excess_before(candidates, onset, total, usual)
+    useful = before > 0.02
+    if not useful.any():
+        return None
+    candidates, before = candidates[useful], before[useful]
+    softened = 1 + p.clumping + p.outage_dispersion * before
+    still = _still_down(reports, expected, blind, candidates, before, p) / softened
+    weight = _course_weights(candidates, onset, total, usual, before, habits, p)
+    with np.errstate(divide="ignore"):
+        rate = -np.logaddexp.reduce(np.log(weight) - still, axis=0)
+    vote = _vote_evidence(votes, candidates, onset, total, usual, habits, p)
+    spacing = np.diff(candidates, append=n - _LEAST_TAIL + 1).astype(np.float64)
+    log_posterior = rate + vote + np.log(spacing / p.hazard_minutes)
+    if said is not None:
+        near = (candidates >= said - p.statement_reach) & (candidates <= said + p.tail_minutes)
+        log_posterior = log_posterior + np.where(near, p.statement_weight, 0.0)
+    top = max(float(log_posterior.max()), 0.0)
+    mass = np.exp(log_posterior - top)
+    probability = float(mass.sum() / (mass.sum() + np.exp(-top)))
+    share = np.cumsum(mass) / mass.sum()
+    low, middle, high = (int(candidates[np.searchsorted(share, q)]) for q in (0.05, 0.5, 0.95))
+    at = int(np.searchsorted(candidates, middle))
+    return Assessment(
+        probability=probability,
+        restored=middle,
+        low=low,
+        high=high,
+        rate=float(rate[at]),
+        votes=float(vote[at]),
+        excess=float(before[at]),
+    )
+
+
+def _candidates(onset: int, n: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """Restoration minutes worth a thought: each of the last ones, every third further back."""
+    newest = n - _LEAST_TAIL
+    oldest = max(onset + 5, n - _REACH, 1)
+    fine = np.arange(max(oldest, newest - _FINE), newest + 1)
+    coarse = np.arange(oldest, max(oldest, newest - _FINE), _STEP)
+    return np.concatenate([coarse, fine]).astype(np.int64)
+
+
+def _excess_before(candidates: FloatArray, onset: int, total: FloatArray, usual: FloatArray) -> FloatArray:
+    """Reports per minute beyond normal in the 20 to 60 minutes before each candidate: longer until it holds 8 reports."""
+    excess = np.zeros(len(candidates))
+    pending = np.ones(len(candidates), dtype=np.bool_)
+    for span in (20, 30, 45, 60):
+        start = np.maximum(candidates - span, onset)
+        width = np.maximum(candidates - start, 1)
+        seen = total[candidates] - total[start]
+        rate = (seen - (usual[candidates] - usual[start])) / width
+        use = pending & ((seen >= 8) | (span == 60))
+        excess[use] = rate[use]
+        pending &= ~use
+    return excess
+
+
+def _courses(age: FloatArray, p: Parameters) -> list[FloatArray]:
+    """Share of the excess still reported ``age`` minutes on, while the outage lasts: steady, then fading ever faster."""
+    steady = np.full_like(age, p.steady_share, dtype=np.float64)
+    return [steady] + [p.fatigue_floor + (1 - p.fatigue_floor) * np.exp(-age / t) for t in p.fatigue_minutes]
+
+
+def _still_down(
+    reports: FloatArray,
+    expected: FloatArray,
+    blind: FloatArray,
+    candidates: FloatArray,
+    before: FloatArray,
+    p: Parameters,
+) -> FloatArray:
+    """Log likelihood ratio of "back since the candidate" against each course of a lasting outage (courses x candidates).
+
+    Sum over the minutes since of y log(back / lasting) - (back - lasting). The second part needs no look at the counts
+    and is summed once per age; the first only at minutes with a report.
+    """
+    n = len(reports)
+    ages = np.arange(n - int(candidates[0]), dtype=np.float64)
+    fading = np.exp(-ages / p.tail_minutes)
+    courses = _courses(ages, p)
+    reach = n - 1 - candidates
+    heard = np.flatnonzero((reports > 0) & (blind == 0))
+    heard = heard[heard >= candidates[0]]
+    deaf = np.flatnonzero(blind > 0)
+    deaf = deaf[deaf >= candidates[0]]
+    age = heard[None, :] - candidates[:, None]
+    after = age >= 0
+    age = np.where(after, age, 0)
+    mu = expected[heard][None, :] + 1e-5
+    y = reports[heard][None, :] * after
+    log_back = np.log(mu + before[:, None] * fading[age])
+    result = np.empty((len(courses), len(candidates)))
+    for i, course in enumerate(courses):
+        difference = fading - course
+        result[i] = -before * np.cumsum(difference)[reach]
+        if len(deaf):
+            gone = deaf[None, :] - candidates[:, None]
+            result[i] += before * (difference[np.maximum(gone, 0)] * (gone >= 0)).sum(axis=1)
+        if len(heard):
+            result[i] += (y * (log_back - np.log(mu + before[:, None] * course[age]))).sum(axis=1)
+    return result
+
+
+def _course_weights(
+    candidates: FloatArray,
+    onset: int,
+    total: FloatArray,
+    usual: FloatArray,
+    before: FloatArray,
+    habits: CrowdHabits,
+    p: Parameters,
+) -> FloatArray:
+    """Posterior weight of each course (courses x candidates), from the two halves of the time before the candidate."""
+    prior = habits.fading / habits.fading.sum()
+    weights = np.log(prior)[:, None] + halves_likelihood(candidates, onset, total, usual, before, p)
+    weights -= np.logaddexp.reduce(weights, axis=0)
+    result: FloatArray = np.exp(weights)
+    return result
+
+
+def halves_likelihood(
+    candidates: FloatArray, onset: int, total: FloatArray, usual: FloatArray, before: FloatArray, p: Parameters
+) -> FloatArray:
+    """Log likelihood of each course (courses x candidates) from how the excess splits over [onset, candidate)."""
+    start = np.minimum(onset + 2, candidates - 1)
+    half = (candidates - start) / 2.0
+    middle = (start + half).astype(np.int64)
+    early = np.maximum(total[middle] - total[start] - (usual[middle] - usual[start]), 0.0)
+    late = np.maximum(total[candidates] - total[middle] - (usual[candidates] - usual[middle]), 0.0)
+    softened = 1 + p.clumping + 2 * p.outage_dispersion * before
+    rows = [np.full(len(candidates), 0.5)]
+    for t in p.fatigue_minutes:
+        floor = p.fatigue_floor
+        first = floor * half + (1 - floor) * t * (1 - np.exp(-half / t))
+        second = floor * half + (1 - floor) * t * (np.exp(-half / t) - np.exp(-2 * half / t))
+        rows.append(second / (first + second))
+    share = np.stack(rows)
+    likelihood: FloatArray = (late * np.log(share) + early * np.log(1 - share)) / softened
+    return likelihood
+
+
+def _vote_evidence(
+    votes: FloatArray,
+    candidates: FloatArray,
+    onset: int,
+    total: FloatArray,
+    usual: FloatArray,
+    habits: CrowdHabits,
+    p: Parameters,
+) -> FloatArray:
+    """Log of how much better "back since then" explains the votes than "still down", per candidate."""
+    none = habits.no_votes()
+    if none > 0.999:
+        return np.zeros(len(candidates))
+    n = len(votes)
+    start = max(onset - 5, 0)
+    reporters = np.maximum(total[candidates] - total[start] - (usual[candidates] - usual[start]), 0.0)
+    cast = np.concatenate([[0.0], np.cumsum(votes)])
+    settled = np.maximum(candidates - 5, start)
+    wrong = (cast[settled] - cast[start] + p.wrong_votes * p.wrong_votes_weight) / (
+        total[settled] - total[start] + p.wrong_votes_weight
+    )
+    recent = np.maximum(total[candidates] - total[np.maximum(candidates - 30, 0)], 0.0) / 30.0
+    stray = (wrong * np.maximum(recent, reporters / 240.0) + 5e-4)[:, None]
+    heard = np.flatnonzero(votes > 0)
+    heard = heard[heard >= candidates[0]]
+    age = heard[None, :] - candidates[:, None]
+    kernel = np.exp(-np.maximum(age, 0) / p.vote_minutes) / p.vote_minutes * (age >= 0)
+    v = votes[heard][None, :]
+    answered = 1 - np.exp(-(n - candidates) / p.vote_minutes)
+    chances = []
+    for share in p.vote_shares:
+        asked = share * reporters
+        chances.append((v * np.log1p(asked[:, None] * kernel / stray)).sum(axis=1) - asked * answered)
+    channel = np.logaddexp.reduce(np.stack(chances), axis=0) - np.log(len(p.vote_shares))
+    with np.errstate(divide="ignore"):
+        return np.logaddexp(np.log(none), np.log1p(-none) + channel) if none > 0 else channel

@@ -1,0 +1,89 @@
+"""What belongs together: echoes, siblings checked, groups of one provider, and common causes across providers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from reports.detection.decisions import SiblingCheck, Topology
+from reports.detection.outage import Incident
+from reports.detection.parameters import Parameters
+
+
+@dataclass(frozen=True)
+class Level:
+    """Reports of one service in one region and window, with what was expected."""
+
+    observed: float
+    expected: float
+
+    @property
+    def excess(self) -> float:
+        """Reports beyond normal; never negative."""
+        return max(self.observed - self.expected, 0.0)
+
+    @property
+    def ratio(self) -> float:
+        """Observed per expected; one expected report is the least, so that silence does not divide."""
+        return self.observed / max(self.expected, 1.0)
+
+
+def is_echo(own: Level, other: Level, *, siblings: bool, parameters: Parameters) -> bool:
+    """Whether the rise ``own`` is explained by the far bigger rise ``other`` of the same window and region.
+
+    It must be small beside it twice over: in reports (people who name the wrong service) and relative to what each
+    service usually gets, or a small service that fell with a big one would be taken for its echo. Siblings share their
+    causes, so more is asked to call one an echo. Ratios observed: docs/detection.md.
+    """
+    share = parameters.echo_share_sibling if siblings else parameters.echo_share
+    return own.excess <= share * other.excess and own.ratio <= parameters.echo_relative * other.ratio
+
+
+def sibling_checks(
+    service: int, levels: Mapping[int, Level], down: Iterable[int], echoes: Iterable[int], window: int
+) -> tuple[SiblingCheck, ...]:
+    """The siblings of ``service`` with their figures in the last ``window`` minutes, by index."""
+    down, echoes = set(down), set(echoes)
+    return tuple(
+        SiblingCheck(
+            service=sibling,
+            observed=round(level.observed),
+            expected=round(level.expected, 2),
+            window_minutes=window,
+            state="down" if sibling in down else "echo" if sibling in echoes else "normal",
+        )
+        for sibling, level in sorted(levels.items())
+        if sibling != service
+    )
+
+
+def provider_scope(provider_services: Sequence[int], down: Iterable[int]) -> str:
+    """``product``, ``several products`` or ``provider-wide``, from which of a provider's services are down."""
+    affected = set(down) & set(provider_services)
+    if len(affected) < 2:
+        return "product"
+    return "provider-wide" if len(affected) == len(provider_services) else "several products"
+
+
+def upstream_confirmed(topology: Topology, services: Iterable[int], incidents: Mapping[int, Incident]) -> bool:
+    """Whether an upstream of every one of ``services`` is down by somebody's word, not by crowd volume alone."""
+    needed = set(services)
+    for upstream in {u for s, u in topology.upstreams if s in needed}:
+        dependents = {s for s, u in topology.upstreams if u == upstream}
+        incident = incidents.get(upstream)
+        if incident is not None and incident.by_hand and needed <= dependents | {upstream}:
+            return True
+    return False
+
+
+def common_cause(incident: Incident, others: Iterable[Incident], parameters: Parameters) -> list[Incident]:
+    """The incidents that began with ``incident`` in the same places, itself included; empty if they are too few."""
+    members = [incident]
+    here = set(incident.regions)
+    for other in others:
+        if other is incident or abs(other.onset - incident.onset) > parameters.common_onset:
+            continue
+        shared = len(here & set(other.regions))
+        if shared >= parameters.common_overlap * min(len(here), len(other.regions)):
+            members.append(other)
+    return members if len(members) >= parameters.common_services else []

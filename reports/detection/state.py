@@ -1,0 +1,195 @@
+"""The engine's rolling state as bytes and back: by slugs and codes, so that the catalogue may grow in between."""
+
+from __future__ import annotations
+
+import io
+import json
+import zlib
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from reports.detection.decisions import Basis, IntArray, MinuteCounts
+from reports.detection.outage import KEPT, OPEN, Incident, Outage
+from reports.detection.recent import SPAN, Minute
+
+if TYPE_CHECKING:
+    from reports.detection.engine import Engine
+
+_FORMAT = 1
+_ROW_ARRAYS = ("last", "held_until", "tail_from", "tail_size", "closed_at")
+_OUTAGE_FIELDS = (
+    "onset",
+    "detected",
+    "first",
+    "state",
+    "peak",
+    "peak_reports",
+    "told_peak",
+    "noticed",
+    "total_reports",
+    "total_votes",
+    "said",
+    "recovering",
+    "restored",
+    "restored_low",
+    "restored_high",
+    "declared",
+    "excess",
+    "confidence",
+)
+_INCIDENT_FIELDS = ("key", "opened", "onset", "group", "scope", "last_change", "by_hand", "confidence")
+
+
+class StateError(ValueError):
+    """The bytes are not a state that this version of the detector wrote."""
+
+
+def dump(engine: Engine) -> bytes:
+    """The state of ``engine``; a few kilobytes on a quiet day."""
+    recent = engine.recent
+    used = np.arange(recent.used)
+    turned = np.flatnonzero((recent.factors[: recent.used] != 1.0).any(axis=1))
+    log = list(recent.minutes)
+    cells = np.concatenate([m.cells for m in log]) if log else np.zeros(0, dtype=np.int64)
+    outages = [o for i in engine.incidents.values() for o in i.regions.values()]
+    arrays: dict[str, np.ndarray[Any, Any]] = {name: getattr(recent, name)[: recent.used] for name in _ROW_ARRAYS}
+    arrays["row_cells"] = recent.cell[used]
+    arrays["turned"] = turned
+    arrays["factors"] = recent.factors[turned]
+    arrays["log_minutes"] = np.array([m.minute for m in log], dtype=np.int64)
+    arrays["log_lengths"] = np.array([len(m.cells) for m in log], dtype=np.int32)
+    arrays["log_cells"] = cells.astype(np.int32)
+    arrays["log_reports"] = _joined([m.reports for m in log])
+    arrays["log_working"] = _joined([m.working for m in log])
+    arrays["log_networks"] = _joined([m.networks if m.networks is not None else -np.ones_like(m.reports) for m in log])
+    arrays["history"] = np.array([[o.reports, o.votes, o.blind] for o in outages if o.state in OPEN], dtype=np.int32)
+    arrays["shared_until"] = engine.shared_until
+    slugs, codes = engine.topology.services, engine.topology.regions
+    header = {
+        "format": _FORMAT,
+        "services": slugs,
+        "regions": codes,
+        "minute": engine.minute,
+        "first_minute": engine._first_minute,
+        "blind": [engine.blind, engine.blind_expected],
+        "habits": [engine.habits.fading.tolist(), engine.habits.reports, engine.habits.votes],
+        "echoes": [[slugs[a], slugs[b], at] for (a, b), at in engine.echo_told.items()],
+        "muted": [[slugs[s], until] for s, until in engine.muted_until.items()],
+        "incidents": [_incident(i, engine) for i in engine.incidents.values()],
+    }
+    text = json.dumps(header, separators=(",", ":")).encode()
+    buffer = io.BytesIO()
+    buffer.write(len(text).to_bytes(4, "little"))
+    buffer.write(text)
+    np.savez(buffer, **arrays)
+    return zlib.compress(buffer.getvalue(), 1)
+
+
+def _joined(parts: list[IntArray]) -> IntArray:
+    return np.concatenate(parts).astype(np.int32) if parts else np.zeros(0, dtype=np.int32)
+
+
+def _incident(incident: Incident, engine: Engine) -> dict[str, Any]:
+    fields = {name: getattr(incident, name) for name in _INCIDENT_FIELDS}
+    fields["service"] = engine.topology.services[incident.service]
+    fields["regions"] = [
+        {name: getattr(o, name) for name in _OUTAGE_FIELDS}
+        | {"region": engine.topology.regions[r], "basis": o.basis.value if o.basis else None}
+        for r, o in incident.regions.items()
+    ]
+    return fields
+
+
+def restore(engine: Engine, content: bytes) -> None:
+    """Put a saved state into a fresh ``engine``. Raises :class:`StateError` for anything that :func:`dump` did not write."""
+    try:
+        raw = zlib.decompress(content)
+        length = int.from_bytes(raw[:4], "little")
+        header = json.loads(raw[4 : 4 + length])
+        arrays = dict(np.load(io.BytesIO(raw[4 + length :]), allow_pickle=False))
+    except (ValueError, zlib.error, OSError) as error:
+        raise StateError("not a saved state of the detector") from error
+    if header.get("format") != _FORMAT:
+        raise StateError(f"state of format {header.get('format')}; this version reads {_FORMAT}")
+    service_at = {slug: i for i, slug in enumerate(engine.topology.services)}
+    region_at = {code: i for i, code in enumerate(engine.topology.regions)}
+    services = np.array([service_at.get(s, -1) for s in header["services"]] + [engine.services], dtype=np.int64)
+    regions = np.array([region_at.get(r, -1) for r in header["regions"]], dtype=np.int64)
+    engine._minute, engine._first_minute = header["minute"], header["first_minute"]
+    engine.blind, engine.blind_expected = header["blind"]
+    fading, engine.habits.reports, engine.habits.votes = header["habits"]
+    engine.habits.fading = np.array(fading)
+    engine.echo_told = {
+        (service_at[a], service_at[b]): at for a, b, at in header["echoes"] if a in service_at and b in service_at
+    }
+    engine.muted_until = {service_at[s]: until for s, until in header["muted"] if s in service_at}
+    known = np.flatnonzero(regions >= 0)
+    engine.shared_until[regions[known]] = arrays["shared_until"][known]
+
+    def moved(cells: IntArray) -> IntArray:
+        service, region = np.divmod(cells.astype(np.int64), len(regions))
+        service, region = services[service], regions[region]
+        here: IntArray = np.where((service >= 0) & (region >= 0), service * engine.regions + region, -1)
+        return here
+
+    _restore_rows(engine, arrays, moved(arrays["row_cells"]))
+    _restore_log(engine, arrays, moved(arrays["log_cells"]))
+    history = iter(arrays["history"])
+    for fields in header["incidents"]:
+        _restore_incident(engine, fields, history, service_at, region_at)
+
+
+def _restore_rows(engine: Engine, arrays: dict[str, Any], cells: IntArray) -> None:
+    recent = engine.recent
+    here = np.flatnonzero(cells >= 0)
+    rows = recent.ensure(cells[here])
+    for name in _ROW_ARRAYS:
+        getattr(recent, name)[rows] = arrays[name][here]
+    row_of_old = np.full(len(cells), -1, dtype=np.int64)
+    row_of_old[here] = rows
+    turned = row_of_old[arrays["turned"]]
+    recent.factors[turned[turned >= 0]] = arrays["factors"][turned >= 0]
+
+
+def _restore_log(engine: Engine, arrays: dict[str, Any], cells: IntArray) -> None:
+    recent = engine.recent
+    ends = np.cumsum(arrays["log_lengths"], dtype=np.int64)
+    for minute, length, end in zip(arrays["log_minutes"], arrays["log_lengths"], ends, strict=True):
+        part = slice(int(end) - int(length), int(end))
+        here = cells[part] >= 0
+        exact = cells[part][here]
+        reports, working, networks = (
+            arrays[name][part][here].astype(np.int64) for name in ("log_reports", "log_working", "log_networks")
+        )
+        unknown = len(networks) > 0 and networks[0] < 0
+        recent.minutes.append(Minute(int(minute), exact, reports, working, None if unknown else networks))
+        told = reports > 0
+        if told.any():
+            touched, totals = recent.spread(exact[told], reports[told])
+            recent.counts[recent.ensure(touched), int(minute) % SPAN] = totals
+
+
+def _restore_incident(
+    engine: Engine, fields: dict[str, Any], history: Any, service_at: dict[str, int], region_at: dict[str, int]
+) -> None:
+    service = service_at.get(fields["service"], -1)
+    incident = Incident(service=service, **{name: fields[name] for name in _INCIDENT_FIELDS})
+    for told in fields["regions"]:
+        rings = next(history) if told["state"] in OPEN else np.zeros((3, KEPT))
+        region = region_at.get(told["region"], -1)
+        if service < 0 or region < 0:
+            continue
+        outage = Outage(
+            service=service,
+            region=region,
+            incident=incident.key,
+            basis=Basis(told["basis"]) if told["basis"] else None,
+            **{name: told[name] for name in _OUTAGE_FIELDS},
+        )
+        outage.reports, outage.votes, outage.blind = (ring.astype(np.float64) for ring in rings)
+        incident.regions[region] = outage
+        if outage.state in OPEN:
+            engine.down[service * engine.regions + region] = 2 if outage.state == "unknown" else 1
+    if incident.regions:
+        engine.incidents[service] = incident
