@@ -29,6 +29,8 @@ def cursor() -> Iterator[Cursor]:
     """A psycopg cursor on Django's connection: parameters are bound by the server, and COPY is at hand."""
     connection.ensure_connection()
     with psycopg.Cursor(cast("psycopg.Connection[tuple[Any, ...]]", connection.connection)) as raw:
+        raw.adapters.register_dumper(BigintArray, _TextDumper)
+        raw.adapters.register_dumper(BigintArray, _BinaryDumper)
         yield raw
 
 
@@ -111,7 +113,16 @@ class BigintArray:
         self.values = values
 
 
-class _BigintArrayDumper(psycopg.adapt.Dumper):
+class _TextDumper(psycopg.adapt.Dumper):
+    """For COPY, which takes no parameters and has to be written with literals."""
+
+    oid = psycopg.postgres.types["int8"].array_oid
+
+    def dump(self, obj: BigintArray) -> bytes:
+        return b"{" + ",".join(map(str, obj.values.tolist())).encode() + b"}"
+
+
+class _BinaryDumper(psycopg.adapt.Dumper):
     format = psycopg.pq.Format.BINARY
     oid = psycopg.postgres.types["int8"].array_oid
 
@@ -124,10 +135,5 @@ class _BigintArrayDumper(psycopg.adapt.Dumper):
         packed["value"] = obj.values
         return np.array([1, 0, _INT8, count, 1], dtype=">i4").tobytes() + packed.tobytes()
 
-    def quote(self, obj: BigintArray) -> bytes:
-        """The same as a literal: COPY takes no parameters."""
-        return b"'{" + ",".join(map(str, obj.values.tolist())).encode() + b"}'::bigint[]"
-
 
 _INT8 = psycopg.postgres.types["int8"].oid
-psycopg.adapters.register_dumper(BigintArray, _BigintArrayDumper)

@@ -1,0 +1,1 @@
+"""The intake: from what somebody sends to a counted report."""

@@ -7,8 +7,9 @@ nobody can try out addresses against it.
 A **person** is an address (IPv6: its /64) together with what the browser says of itself, because behind one address of
 a carrier's NAT there are thousands of people. A **network** is an IPv4 /24 or an IPv6 /48.
 
-The counting rule: one counted report a person, service and kind within ``COUNTING_WINDOW``. Across midnight the pseudonym
-changes; so a report of a day's first hour carries the pseudonyms of both days, and the drain looks for either.
+The counting rule: one counted report a person, service and kind within ``COUNTING_WINDOW``. Across midnight the
+pseudonym changes; so a report of a day's first hour carries the pseudonyms of both days, and the drain looks for
+either.
 """
 
 from __future__ import annotations
@@ -41,7 +42,8 @@ Networks = Sequence[IPv4Network | IPv6Network]
 class Pseudonyms:
     """Signed 64-bit numbers that stand for a person and a network on one UTC day.
 
-    ``person_before`` and ``network_before`` are those of the day before, where the counting window reaches into it; else 0.
+    ``person_before`` and ``network_before`` are those of the day before, where the counting window reaches into it;
+    else 0.
     """
 
     person: int
@@ -160,6 +162,7 @@ def _keyed(what: bytes, secret: bytes) -> int:
     return int.from_bytes(blake2b(what, key=secret, digest_size=8).digest(), "little", signed=True)
 
 
+# Replaced as a whole, never changed: other threads read it meanwhile.
 _kept: dict[date, bytes] = {}
 
 
@@ -173,13 +176,15 @@ def days_of(at: datetime) -> tuple[date, date | None]:
 def known_secrets(at: datetime) -> Secrets | None:
     """The secrets for a report at ``at``, if this process has read them already: asks no database."""
     today, yesterday = days_of(at)
-    if today not in _kept or (yesterday is not None and yesterday not in _kept):
+    kept = _kept
+    if today not in kept or (yesterday is not None and yesterday not in kept):
         return None
-    return Secrets(_kept[today], _kept[yesterday] if yesterday else None)
+    return Secrets(kept[today], kept[yesterday] if yesterday else None)
 
 
 def read_secrets(at: datetime) -> Secrets:
     """The secrets for a report at ``at``; a day's first caller makes its secret, all others find the same."""
+    global _kept
     today, yesterday = days_of(at)
     days = [day for day in (today, yesterday) if day is not None]
     rows = _salts(days)
@@ -188,8 +193,7 @@ def read_secrets(at: datetime) -> Secrets:
         Salt.objects.bulk_create(missing, ignore_conflicts=True)
         rows = _salts(days)
     # Only these: a secret that the window has left behind must not live on in a process either.
-    _kept.clear()
-    _kept.update(rows)
+    _kept = rows
     return Secrets(rows[today], rows[yesterday] if yesterday else None)
 
 

@@ -1,0 +1,402 @@
+"""The inbox: what was accepted, on disk before anybody is told so.
+
+Reports of one moment are written as one row, a *block*, and the drain expands it later. Concurrent requests of a
+process gather in a :class:`Coalescer`: one round trip and one fsync for all of them, and each is answered after the
+commit.
+
+A block is a header (``OMB1``, the number of reports, a CRC-32 of the rest) and for each report a record of ``RECORD``,
+packed, little-endian. The instant of a report is the first 48 bits of its id. A changed layout gets another mark, and
+the drain goes on reading the old one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import struct
+import time
+from collections import deque
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, LiteralString, cast
+from uuid import UUID
+from zlib import crc32
+
+import numpy as np
+import psycopg
+from django.db import connections, transaction
+from numpy.typing import NDArray
+
+from reports import binary
+from reports.intake.guard import Pseudonyms
+
+RECORD = np.dtype(
+    [
+        ("id", "V16"),
+        ("service", "<i4"),
+        ("region", "<i4"),
+        ("problem", "<i4"),  # 0: nobody said what fails
+        ("kind", "u1"),
+        ("person", "<i8"),
+        ("network", "<i8"),
+        ("person_before", "<i8"),
+        ("network_before", "<i8"),
+    ]
+)
+_PACK = struct.Struct("<16siiiBqqqq").pack
+_MARK = b"OMB1"
+_HEADER = struct.Struct("<4sII")
+
+logger = logging.getLogger(__name__)
+
+# Reports in one block: enough that the round trip no longer matters, few enough that nobody waits long for the others.
+BLOCK_LIMIT = 1000
+# Reports that may wait in one process. Beyond that it is more honest to say "later" than to let people wait.
+WAITING_LIMIT = 20_000
+# How long a block is tried again while the database is being restarted, before its senders are told "later".
+RETRY_SECONDS = 3.0
+# A database that neither answers nor refuses is given up after this time.
+ATTEMPT_SECONDS = 5.0
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+class Unavailable(Exception):
+    """The report could not be written, or nobody knows whether it was: to be sent again later."""
+
+
+class Unreadable(ValueError):
+    """The bytes are no block, or not the block that was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An accepted report on its way into the inbox."""
+
+    id: UUID
+    service_id: int
+    region_id: int
+    kind: int
+    problem_id: int | None
+    who: Pseudonyms
+    client_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What stands for a report that was sent: itself, or what was accepted earlier under the same client id."""
+
+    id: UUID
+    service_id: int
+    region_id: int
+    kind: int
+    problem_id: int | None
+
+
+# --- Ids and blocks --------------------------------------------------------------------------------------------------
+
+
+def report_id(received_at: datetime) -> UUID:
+    """A new UUIDv7 of the instant ``received_at``, which decides the day's partition; its other 74 bits are random."""
+    milliseconds = (received_at - _EPOCH) // _MILLISECOND
+    random = int.from_bytes(os.urandom(10), "little")
+    # 48 bits of time, the version 7, 12 random bits, the variant 10, 62 random bits.
+    high = milliseconds << 16 | 0x7000 | random & 0xFFF
+    low = 0x8000_0000_0000_0000 | (random >> 12) & 0x3FFF_FFFF_FFFF_FFFF
+    return UUID(int=high << 64 | low)
+
+
+def received_at(id: UUID) -> datetime:
+    """The instant of a report, from its id: whole milliseconds."""
+    return _EPOCH + (id.int >> 80) * _MILLISECOND
+
+
+def pack(entries: Sequence[Entry]) -> bytes:
+    """The block of these reports."""
+    records = b"".join(
+        [
+            _PACK(
+                entry.id.bytes,
+                entry.service_id,
+                entry.region_id,
+                entry.problem_id or 0,
+                entry.kind,
+                entry.who.person,
+                entry.who.network,
+                entry.who.person_before,
+                entry.who.network_before,
+            )
+            for entry in entries
+        ]
+    )
+    return _HEADER.pack(_MARK, len(entries), crc32(records)) + records
+
+
+def unpack(block: bytes) -> NDArray[np.void]:
+    """The records of a block, as ``RECORD``. Raises :class:`Unreadable`, saying what is wrong."""
+    if len(block) < _HEADER.size:
+        raise Unreadable(f"{len(block)} bytes are too few for a block")
+    mark, reports, checksum = _HEADER.unpack_from(block)
+    if mark != _MARK:
+        raise Unreadable(f"begins with {mark!r}, expected {_MARK!r}")
+    if len(block) != _HEADER.size + reports * RECORD.itemsize:
+        raise Unreadable(f"{len(block)} bytes do not fit {reports} reports")
+    if crc32(memoryview(block)[_HEADER.size :]) != checksum:
+        raise Unreadable("the checksum does not fit")
+    return cast("NDArray[np.void]", np.frombuffer(block, dtype=RECORD, offset=_HEADER.size))
+
+
+# --- Writing: one plan of statements, carried out by a blocking or by an awaiting connection -------------------------
+
+_Statement = tuple[LiteralString, Sequence[Any]]
+_Plan = Generator[_Statement, list[tuple[Any, ...]], list[Standing]]
+
+
+class _Landed(Exception):
+    """The attempt before this one had been committed after all; nothing of this one may stay."""
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """Reports that are written together, under the key that their block gets."""
+
+    key: UUID
+    entries: Sequence[Entry]
+
+    @property
+    def in_one_statement(self) -> bool:
+        return all(entry.client_id is None for entry in self.entries)
+
+
+def _plan(batch: _Batch, *, again: bool) -> _Plan:
+    """The statements that write ``batch`` in one transaction; each is sent the rows of its predecessor's answer.
+
+    With ``again`` an earlier attempt may have been committed; raises :class:`_Landed` when it was.
+    """
+    claimants: dict[UUID, Entry] = {}
+    for entry in batch.entries:
+        if entry.client_id is not None:
+            # The same id twice in one batch: the first one stands.
+            claimants.setdefault(entry.client_id, entry)
+    standing: dict[UUID, Standing] = {}
+    refused: set[UUID] = set()
+    if claimants:
+        standing = yield from _claims(claimants, again=again)
+        refused = {id for id, stands in standing.items() if stands.id != claimants[id].id}
+    written = [
+        entry
+        for entry in batch.entries
+        if entry.client_id is None or (entry.client_id not in refused and claimants[entry.client_id] is entry)
+    ]
+    if written:
+        found = yield _INSERT_BLOCK, [batch.key, len(written), pack(written), received_at(written[-1].id)]
+        if not found:
+            raise _Landed
+        if again and (yield _IS_DRAINED, [written[0].id]):
+            raise _Landed
+    return _answers(batch, standing)
+
+
+def _landed(batch: _Batch) -> _Plan:
+    """The statements that find out what stands for the reports of a batch that was committed without our knowing."""
+    ids = sorted({entry.client_id for entry in batch.entries if entry.client_id is not None})
+    rows = (yield _EARLIER, [ids]) if ids else []
+    return _answers(batch, {id: Standing(*row) for id, *row in rows})
+
+
+def _answers(batch: _Batch, standing: Mapping[UUID, Standing]) -> list[Standing]:
+    return [_stands(e) if e.client_id is None else standing[e.client_id] for e in batch.entries]
+
+
+def _claims(
+    claimants: dict[UUID, Entry], *, again: bool
+) -> Generator[_Statement, list[tuple[Any, ...]], dict[UUID, Standing]]:
+    """Claims the client ids: for each id what stands for it, ours or an earlier one."""
+    standing: dict[UUID, Standing] = {}
+    open_ids = claimants
+    while open_ids:
+        # In one order everywhere, so that two writers wait for each other and not in a circle.
+        entries = [open_ids[id] for id in sorted(open_ids)]
+        columns = zip(
+            *[(e.client_id, e.id, e.service_id, e.region_id, e.kind, e.problem_id, received_at(e.id)) for e in entries],
+            strict=True,
+        )
+        claimed = yield _CLAIM, [list(column) for column in columns]
+        for (id,) in claimed:
+            standing[id] = _stands(claimants[id])
+        left = [id for id in open_ids if id not in standing]
+        if left:
+            for id, *row in (yield _EARLIER, [left]):
+                standing[id] = Standing(*row)
+                if again and standing[id].id == claimants[id].id:
+                    raise _Landed
+        # What is neither ours nor there was swept away between the two statements: ask once more.
+        open_ids = {id: entry for id, entry in open_ids.items() if id not in standing}
+    return standing
+
+
+def _stands(entry: Entry) -> Standing:
+    return Standing(entry.id, entry.service_id, entry.region_id, entry.kind, entry.problem_id)
+
+
+_CLAIM: LiteralString = """
+INSERT INTO reports_acceptedid (client_id, report_id, service_id, region_id, kind, problem_id, received_at)
+SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::bigint[], %s::bigint[], %s::smallint[], %s::bigint[],
+    %s::timestamptz[])
+ON CONFLICT (client_id) DO NOTHING RETURNING client_id
+"""
+_EARLIER: LiteralString = """
+SELECT client_id, report_id, service_id, region_id, kind, problem_id FROM reports_acceptedid WHERE client_id = ANY(%s)
+"""
+_INSERT_BLOCK: LiteralString = """
+INSERT INTO reports_inboxblock (id, reports, block, written_at, fault) VALUES (%s, %s, %s, %s, '')
+ON CONFLICT (id) DO NOTHING RETURNING id
+"""
+_IS_DRAINED: LiteralString = "SELECT 1 FROM reports_report WHERE id = %s"
+# Where somebody has switched durability off for the whole server, ours is switched on again.
+_DURABLY: LiteralString = (
+    "SELECT set_config('synchronous_commit', 'on', %s) WHERE current_setting('synchronous_commit') = 'off'"
+)
+
+
+def write(entries: Sequence[Entry]) -> list[Standing]:
+    """Writes reports as one block and returns, after the commit, what stands for each of them.
+
+    Raises ``RuntimeError`` within a transaction: an answer must not be given before the commit.
+    """
+    if not entries:
+        return []
+    with transaction.atomic(durable=True), binary.reading() as cursor:
+        cursor.execute(_DURABLY, [True])
+        plan = _plan(_Batch(entries[0].id, entries), again=False)
+        try:
+            statement = next(plan)
+            while True:
+                cursor.execute(*statement)
+                statement = plan.send(cursor.fetchall())
+        except StopIteration as end:
+            return cast("list[Standing]", end.value)
+
+
+# --- The coalescer ---------------------------------------------------------------------------------------------------
+
+
+class Coalescer:
+    """Gathers the reports of concurrent requests into blocks, on one connection of its own.
+
+    It belongs to the event loop in which it was made. While one block is on its way to the disk, the next one gathers.
+    """
+
+    def __init__(self) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.pid = os.getpid()
+        self._waiting: deque[tuple[Entry, asyncio.Future[Standing | None]]] = deque()
+        self._writer: asyncio.Task[None] | None = None
+        self._connection: psycopg.AsyncConnection[tuple[Any, ...]] | None = None
+
+    async def put(self, entry: Entry) -> Standing:
+        """Returns, after the commit, what stands for ``entry``. Raises :class:`Unavailable`.
+
+        Whoever is cancelled while waiting (a client that went away) changes nothing: the report is written.
+        """
+        if len(self._waiting) >= WAITING_LIMIT:
+            raise Unavailable
+        future: asyncio.Future[Standing | None] = self.loop.create_future()
+        self._waiting.append((entry, future))
+        if self._writer is None or self._writer.done():
+            self._writer = self.loop.create_task(self._write_all())
+        standing = await future
+        if standing is None:
+            raise Unavailable
+        return standing
+
+    async def close(self) -> None:
+        """Writes what waits, then lets go of the connection."""
+        if self._writer is not None:
+            await self._writer
+        await self._disconnect()
+
+    async def _write_all(self) -> None:
+        while self._waiting:
+            taken = [self._waiting.popleft() for _ in range(min(BLOCK_LIMIT, len(self._waiting)))]
+            try:
+                standing: Sequence[Standing | None] = await self._write([entry for entry, _future in taken])
+            except Unavailable:
+                # Those behind them would wait as long for the same: better told now.
+                taken.extend(self._waiting)
+                self._waiting.clear()
+                standing = [None] * len(taken)
+            for (_entry, future), stands in zip(taken, standing, strict=True):
+                if not future.done():
+                    future.set_result(stands)
+
+    async def _write(self, entries: Sequence[Entry]) -> list[Standing]:
+        batch = _Batch(entries[0].id, entries)
+        give_up_at = time.monotonic() + RETRY_SECONDS
+        again = False
+        while True:
+            try:
+                async with asyncio.timeout(ATTEMPT_SECONDS):
+                    plan = _plan(batch, again=again)
+                    return await self._attempt(plan, in_transaction=again or not batch.in_one_statement)
+            except _Landed:
+                return await self._attempt(_landed(batch), in_transaction=False)
+            except (psycopg.OperationalError, psycopg.InterfaceError, TimeoutError, OSError) as error:
+                await self._disconnect()
+                if time.monotonic() > give_up_at:
+                    logger.warning("the database is away: %d reports were told to come again", len(entries))
+                    raise Unavailable from error
+                again = True
+                await asyncio.sleep(0.1)
+            except psycopg.Error as error:
+                # Not the database's absence but a fault of ours: trying again would not help.
+                logger.exception("a block of %d reports could not be written", len(entries))
+                await self._disconnect()
+                raise Unavailable from error
+
+    async def _attempt(self, plan: _Plan, *, in_transaction: bool) -> list[Standing]:
+        if self._connection is None:
+            self._connection = await _connect()
+        # One statement is its own transaction, and saves two round trips.
+        context = self._connection.transaction() if in_transaction else nullcontext()
+        async with context, self._connection.cursor() as cursor:
+            try:
+                statement = next(plan)
+                while True:
+                    await cursor.execute(*statement)
+                    statement = plan.send(await cursor.fetchall())
+            except StopIteration as end:
+                return cast("list[Standing]", end.value)
+
+    async def _disconnect(self) -> None:
+        held, self._connection = self._connection, None
+        if held is not None:
+            with suppress(psycopg.Error, OSError):
+                await held.close()
+
+
+async def _connect() -> psycopg.AsyncConnection[tuple[Any, ...]]:
+    parameters = connections["default"].get_connection_params()
+    # Django's cursor is a blocking one, and its adapters are for its own queries.
+    for name in ("cursor_factory", "context"):
+        parameters.pop(name, None)
+    made = await psycopg.AsyncConnection.connect(**parameters, autocommit=True)
+    await made.execute(_DURABLY, [False])
+    return cast("psycopg.AsyncConnection[tuple[Any, ...]]", made)
+
+
+_coalescer: Coalescer | None = None
+
+
+def coalescer() -> Coalescer:
+    """The coalescer of this process and event loop, made on first use."""
+    global _coalescer
+    held = _coalescer
+    # After a fork, or in another loop, the connection is somebody else's.
+    if held is None or held.pid != os.getpid() or held.loop is not asyncio.get_running_loop():
+        held = _coalescer = Coalescer()
+    return held

@@ -1,0 +1,342 @@
+"""One report: what may be sent, and what is answered.
+
+``submit`` and ``asubmit`` are the whole way from a dictionary to an answer; the report is on disk when they return.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+from typing import TypeVar
+from uuid import UUID
+
+from django.conf import settings
+from django.core import signing
+from django.db import DatabaseError, connection
+
+from reports import clock, regions
+from reports.intake import catalogue, guard, inbox
+from reports.intake.catalogue import Known, KnownService
+from reports.models import Kind
+
+logger = logging.getLogger(__name__)
+
+# Longer than any slug, code or alias; shorter than anything worth sending to a log.
+TEXT_LENGTH = 100
+
+# Of reports that come together, how many make one block.
+POSTS_PER_BLOCK = 1000
+
+KINDS = {"down": Kind.DOWN, "working": Kind.WORKING}
+_KIND_NAMES = {kind.value: name for name, kind in KINDS.items()}
+
+_T = TypeVar("_T")
+
+
+class Invalid(Exception):
+    """What was sent is no report. ``errors`` says for each field what is wrong, in the shape of DRF."""
+
+    def __init__(self, errors: dict[str, list[str]]) -> None:
+        super().__init__(errors)
+        self.errors = errors
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """A valid report that has not been accepted yet: numbers for the tables, names for the answer."""
+
+    service_id: int
+    region_id: int
+    kind: Kind
+    problem_id: int | None
+    client_id: UUID | None
+    service: str
+    region: str
+    problem: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A report that is on disk, as the answer tells it. ``kind`` is ``down`` or ``working``."""
+
+    id: UUID
+    service: str
+    region: str
+    kind: str
+    problem: str | None
+    received_at: datetime
+    receipt: str
+
+    def as_json(self) -> dict[str, str | None]:
+        """The body of the answer."""
+        return {
+            "id": str(self.id),
+            "service": self.service,
+            "region": self.region,
+            "kind": self.kind,
+            "problem": self.problem,
+            "received_at": self.received_at.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z",
+            "receipt": self.receipt,
+        }
+
+
+# --- Validation ------------------------------------------------------------------------------------------------------
+
+
+def validate(data: Mapping[str, object]) -> Submission:
+    """The report in ``data``: ``service``, ``region`` and optionally ``kind``, ``problem``, ``id``.
+
+    Other keys are ignored. A service may be meant by its slug, name or alias, a region by its code or an alias of it.
+    Raises :class:`Invalid`.
+    """
+    return _validate(data, catalogue.at_hand() or catalogue.read())
+
+
+def _validate(data: Mapping[str, object], known: Known) -> Submission:
+    errors: dict[str, list[str]] = {}
+
+    def of(field: str, read: Callable[[str], _T], *, required: bool = False) -> _T | None:
+        try:
+            text = _text(data, field, required=required)
+            return None if text is None else read(text)
+        except ValueError as error:
+            errors[field] = [str(error)]
+            return None
+
+    service = of("service", lambda text: _service(text, known), required=True)
+    region = of("region", lambda text: _region(text, known), required=True)
+    kind = of("kind", _kind)
+    problem = None if service is None else of("problem", lambda text: _problem(text, service, known))
+    client_id = of("id", _client_id)
+    if errors or service is None or region is None:
+        raise Invalid(errors)
+    return Submission(
+        service_id=service.id,
+        region_id=known.regions[region],
+        kind=Kind.DOWN if kind is None else kind,
+        problem_id=None if problem is None else known.problems[service.category_id, problem],
+        client_id=client_id,
+        service=service.slug,
+        region=region,
+        problem=problem,
+    )
+
+
+def _text(data: Mapping[str, object], field: str, *, required: bool) -> str | None:
+    value = data.get(field)
+    if value is None:
+        if not required:
+            return None
+        raise ValueError("This field may not be null." if field in data else "This field is required.")
+    if not isinstance(value, str):
+        raise ValueError("Not a valid string.")
+    if len(value) > TEXT_LENGTH:
+        raise ValueError(f"Ensure this field has no more than {TEXT_LENGTH} characters.")
+    if not value.isprintable():
+        raise ValueError("Control characters are not allowed.")
+    text = value.strip()
+    if not text and required:
+        raise ValueError("This field may not be blank.")
+    # A form sends a field that was left empty.
+    return text or None
+
+
+def _service(text: str, known: Known) -> KnownService:
+    service = known.spellings.get(text.lower())
+    if service is not None and not service.retired:
+        return service
+    if service is not None:
+        raise ValueError(f'Service "{service.slug}" is retired.')
+    alike = ", ".join(f"{near.slug} ({near.name})" for near in known.services_like(text))
+    hint = f"Did you mean {alike}?" if alike else "All services: /api/v1/services/"
+    raise ValueError(f'Unknown service "{text}". {hint}')
+
+
+def _region(text: str, known: Known) -> str:
+    code = regions.resolve(text)
+    if code in known.regions:
+        return code
+    alike = ", ".join(
+        f"{near} ({known.region_names[near]})" for near in regions.nearest_codes(text) if near in known.regions
+    )
+    hint = f"Did you mean {alike}?" if alike else "All regions: /api/v1/regions/"
+    raise ValueError(f'Unknown region "{text}". {hint}')
+
+
+def _kind(text: str) -> Kind:
+    try:
+        return KINDS[text.lower()]
+    except KeyError:
+        raise ValueError(f'"{text}" is not a valid choice. Expected "down" or "working".') from None
+
+
+def _problem(text: str, service: KnownService, known: Known) -> str:
+    slug = text.lower()
+    if (service.category_id, slug) in known.problems:
+        return slug
+    expected = ", ".join(known.problems_of(service)) or "none"
+    raise ValueError(f'Unknown problem "{text}" of {service.slug}. Expected one of: {expected}.')
+
+
+def _client_id(text: str) -> UUID:
+    try:
+        id = UUID(text)
+    except ValueError:
+        raise ValueError("Must be a valid UUID.") from None
+    if not id.int:
+        # A client that never filled it in: every report of such clients would be taken for the same one.
+        raise ValueError("Must be a UUID of its own for each report.")
+    return id
+
+
+# --- Accepting -------------------------------------------------------------------------------------------------------
+
+
+def submit(data: Mapping[str, object], *, address: str, received_at: datetime, client: str = "") -> Accepted:
+    """Accepts a report: valid, on disk, answered. ``client`` is what the browser says of itself (see the guard).
+
+    Raises :class:`Invalid`, and ``RuntimeError`` within a transaction (the answer must not precede the commit).
+    """
+    known = catalogue.at_hand() or catalogue.read()
+    submission = _validate(data, known)
+    keys = guard.known_secrets(received_at) or guard.read_secrets(received_at)
+    who = guard.pseudonyms(address, client=client, keys=keys)
+    (standing,) = inbox.write([_entry(submission, who, received_at)])
+    return _accepted(standing, known)
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """One report as it would have come in: what was sent, from where and when."""
+
+    data: Mapping[str, object]
+    address: str
+    received_at: datetime
+
+
+def submit_many(posts: Iterable[Post]) -> int:
+    """Accepts many reports at once, in blocks; how many were sent. Raises as :func:`submit` does, block by block."""
+    known = catalogue.at_hand() or catalogue.read()
+    sent = 0
+    for batch in _batches(posts, POSTS_PER_BLOCK):
+        entries = []
+        for post in batch:
+            keys = guard.known_secrets(post.received_at) or guard.read_secrets(post.received_at)
+            who = guard.pseudonyms(post.address, client="", keys=keys)
+            entries.append(_entry(_validate(post.data, known), who, post.received_at))
+        inbox.write(entries)
+        sent += len(entries)
+    return sent
+
+
+def _batches(posts: Iterable[Post], size: int) -> Iterator[list[Post]]:
+    rest = iter(posts)
+    while batch := list(islice(rest, size)):
+        yield batch
+
+
+async def asubmit(data: Mapping[str, object], *, address: str, received_at: datetime, client: str = "") -> Accepted:
+    """The same without blocking: reports of concurrent callers are written together.
+
+    Raises :class:`Invalid`, and ``inbox.Unavailable`` when the database is away.
+    """
+    known = catalogue.at_hand() or await _catalogue()
+    submission = _validate(data, known)
+    keys = guard.known_secrets(received_at) or await _in_thread(lambda: guard.read_secrets(received_at))
+    who = guard.pseudonyms(address, client=client, keys=keys)
+    standing = await inbox.coalescer().put(_entry(submission, who, received_at))
+    return _accepted(standing, known)
+
+
+async def arrival() -> datetime:
+    """The present instant by the site's clock, which a replaying site has to ask the database for."""
+    return await _in_thread(clock.now) if settings.REPLAY else clock.now()
+
+
+def _entry(submission: Submission, who: guard.Pseudonyms, received_at: datetime) -> inbox.Entry:
+    return inbox.Entry(
+        id=inbox.report_id(received_at),
+        service_id=submission.service_id,
+        region_id=submission.region_id,
+        kind=submission.kind.value,
+        problem_id=submission.problem_id,
+        who=who,
+        client_id=submission.client_id,
+    )
+
+
+def _accepted(standing: inbox.Standing, known: Known) -> Accepted:
+    service = known.service_slugs[standing.service_id]
+    region = known.region_codes[standing.region_id]
+    kind = _KIND_NAMES[standing.kind]
+    return Accepted(
+        id=standing.id,
+        service=service,
+        region=region,
+        kind=kind,
+        problem=None if standing.problem_id is None else known.problem_slugs[standing.problem_id],
+        received_at=inbox.received_at(standing.id),
+        receipt=_SIGNER.sign("~".join((standing.id.hex, service, region, kind))),
+    )
+
+
+_refreshing: asyncio.Task[Known] | None = None
+
+
+async def _catalogue() -> Known:
+    """The catalogue; an old one while a new one is being read, which nobody has to wait for."""
+    global _refreshing
+    if _refreshing is None or _refreshing.done() or _refreshing.get_loop() is not asyncio.get_running_loop():
+        _refreshing = asyncio.create_task(_in_thread(catalogue.read))
+        _refreshing.add_done_callback(_note_failure)
+    return catalogue.stale() or await asyncio.shield(_refreshing)
+
+
+def _note_failure(task: asyncio.Task[Known]) -> None:
+    if not task.cancelled() and task.exception() is not None:
+        logger.warning("the catalogue could not be read anew: %s", task.exception())
+
+
+async def _in_thread(call: Callable[[], _T]) -> _T:
+    """What ``call`` returns; it may use Django's database connection, which is given back at once."""
+
+    def run() -> _T:
+        try:
+            return call()
+        finally:
+            connection.close()
+
+    try:
+        return await asyncio.to_thread(run)
+    except DatabaseError as error:
+        raise inbox.Unavailable from error
+
+
+# --- Receipts --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What a receipt proves: that this report was accepted here."""
+
+    id: UUID
+    service: str
+    region: str
+    kind: str
+    received_at: datetime
+
+
+def read_receipt(token: str) -> Receipt | None:
+    """The receipt in ``token``, or ``None`` unless this site signed it."""
+    try:
+        id, service, region, kind = _SIGNER.unsign(token).split("~")
+        return Receipt(UUID(id), service, region, kind, inbox.received_at(UUID(id)))
+    except (signing.BadSignature, ValueError):
+        return None
+
+
+_SIGNER = signing.Signer(salt="reports.receipt", sep=".")

@@ -1,0 +1,45 @@
+"""What runs by the clock: each task is a call or two to other modules, reads the site's clock, and may run twice."""
+
+from __future__ import annotations
+
+import time
+
+from celery import shared_task
+from django.conf import settings
+
+from reports import clock, partitions
+from reports.incidents import watch as watching
+from reports.intake import guard
+from reports.intake.drain import drain as drain_once
+
+# A run ends about when the next one is due: a long one would hold up what waits behind it in the queue.
+DRAIN_SECONDS = 5.0
+
+
+@shared_task(name="reports.tasks.drain")
+def drain() -> None:
+    """Moves what waits in the inbox into the tables, as much as fits into a few seconds."""
+    end = time.monotonic() + DRAIN_SECONDS
+    while drain_once(now=clock.now()).blocks:
+        if time.monotonic() > end:
+            # What waits still may have to be compared with who was seen before it: nothing is forgotten yet.
+            return
+    guard.forget(clock.now())
+
+
+@shared_task(name="reports.tasks.watch")
+def watch() -> None:
+    """One detection cycle."""
+    watching.watch(now=clock.now())
+
+
+@shared_task(name="reports.tasks.keep_partitions")
+def keep_partitions() -> None:
+    """Makes the partitions of the coming days and drops those past retention."""
+    partitions.keep(clock.now(), settings.RETENTION_DAYS)
+
+
+@shared_task(name="reports.tasks.refit_baseline")
+def refit_baseline() -> None:
+    """Fits the baseline anew to the history of counts."""
+    watching.refit(now=clock.now())
