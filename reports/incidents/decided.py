@@ -1,0 +1,576 @@
+"""The engine's decisions, written down: incidents, their regions, evidence and timeline.
+
+``apply`` may be given the same decisions twice: an incident is found by the engine's own key, a region has one row in
+it, and a decision that an administrator or a later decision has overtaken changes nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from django.db import connection, transaction
+from django.db.models import Q, QuerySet
+
+from reports.clock import instant_of
+from reports.detection.decisions import Decision, DecisionKind, SiblingCheck
+from reports.detection.decisions import Evidence as Figures
+from reports.incidents import timeline
+from reports.incidents.cells import Cells
+from reports.incidents.lifecycle import relapse
+from reports.incidents.timeline import EntryKind
+from reports.models import Evidence, Incident, OutageGroup, RegionalOutage, Relapse, TimelineEntry
+
+log = logging.getLogger(__name__)
+
+# What an incident has until the engine says how sure it is.
+UNSAID_CONFIDENCE = 0.5
+
+_OPEN = Q(resolved_at__isnull=True, rejected_at__isnull=True, merged_at__isnull=True)
+_ROW_FIELDS = (
+    "onset_at",
+    "detected_at",
+    "peak_at",
+    "peak_reports",
+    "recovering_at",
+    "unknown_at",
+    "restored_at",
+    "restored_low",
+    "restored_high",
+    "declared_at",
+    "basis",
+    "withdrawn_at",
+)
+_INCIDENT_FIELDS = (
+    "group",
+    "scope",
+    "echo_of",
+    "onset_at",
+    "resolved_at",
+    "confidence",
+    "siblings",
+)
+
+
+def apply(decisions: Sequence[Decision], *, cells: Cells, now: datetime) -> None:
+    """Writes what the engine decided at the end of one minute, in the engine's order, in one transaction.
+
+    ``cells`` is what the decisions' indices refer to. Decisions about a rejected or merged incident change nothing but
+    its end.
+    """
+    if not decisions:
+        return
+    with transaction.atomic():
+        pen = _Pen(cells, now)
+        pen.read(decisions)
+        for decision in decisions:
+            pen.write(decision)
+        pen.flush()
+
+
+def open_incidents() -> QuerySet[Incident]:
+    """Those that are neither resolved nor rejected nor merged: at most one of each service."""
+    return Incident.objects.filter(_OPEN)
+
+
+def raise_peaks(peaks: Mapping[int, tuple[datetime, int]]) -> None:
+    """Gives the open incident of each service (by id) its peak, where it is higher than the one it has."""
+    for service_id, (peak_at, reports) in peaks.items():
+        lower = open_incidents().filter(service_id=service_id, peak_reports__lt=reports)
+        lower.update(peak_at=peak_at, peak_reports=reports)
+
+
+class _Pen:
+    """One call of :func:`apply`: the rows it read under lock, and what is to be written of them."""
+
+    def __init__(self, cells: Cells, now: datetime) -> None:
+        self.cells = cells
+        self.now = now
+        self.incidents: dict[str, Incident] = {}
+        self.open_of_service: dict[int, Incident] = {}
+        self.rows: dict[tuple[int, int], RegionalOutage] = {}
+        self.told: set[tuple[int, str, int | None, datetime]] = set()
+        self.touched_incidents: dict[int, Incident] = {}
+        self.touched_rows: dict[tuple[int, int], RegionalOutage] = {}
+        self.relapses: list[Relapse] = []
+        self.evidence: list[Evidence] = []
+        self.entries: list[TimelineEntry] = []
+        self.detections: dict[int, TimelineEntry] = {}
+        self.joined: dict[int, list[tuple[Incident, datetime]]] = {}
+
+    def read(self, decisions: Sequence[Decision]) -> None:
+        """Locks the incidents concerned, in the order of their ids, and reads their regions."""
+        keys = {decision.incident for decision in decisions} | {decision.echo_of for decision in decisions}
+        services = {self.cells.service_ids[decision.service] for decision in decisions}
+        concerned = Incident.objects.filter(Q(key__in=keys - {""}) | (_OPEN & Q(service_id__in=services)))
+        for incident in concerned.select_for_update(of=("self",)).select_related("group").order_by("id"):
+            self._know(incident)
+        ids = [incident.pk for incident in self.incidents.values()]
+        for row in RegionalOutage.objects.filter(incident_id__in=ids).prefetch_related("relapses"):
+            self.rows[row.incident_id, row.region_id] = row
+        since = instant_of(min(decision.decided for decision in decisions))
+        told = TimelineEntry.objects.filter(incident_id__in=ids, at__gte=since)
+        self.told = set(told.values_list("incident_id", "kind", "region_id", "at"))
+
+    def write(self, decision: Decision) -> None:
+        """Notes one decision."""
+        at = instant_of(decision.decided + 1)
+        if decision.kind is DecisionKind.ECHO:
+            self._echo(decision, at)
+            return
+        incident = self._incident(decision)
+        if incident is None:
+            if decision.kind not in (DecisionKind.OPENED, DecisionKind.REOPENED):
+                log.warning("a decision about an incident nobody knows: %s %s", decision.kind, decision.incident)
+                return
+            incident = self._open(decision, at)
+        if incident.rejected_at or incident.merged_at:
+            self._let_go(incident, decision, at)
+            return
+        self._whole(incident, decision, at)
+        self._BY_KIND[decision.kind](self, incident, decision, at)
+
+    def flush(self) -> None:
+        """Writes everything noted: rows first, since relapses and entries refer to them."""
+        for incident in self.touched_incidents.values():
+            self._settle(incident)
+        Incident.objects.bulk_update(self.touched_incidents.values(), _INCIDENT_FIELDS)
+        self._tell_groups()
+        RegionalOutage.objects.bulk_create(
+            self.touched_rows.values(),
+            update_conflicts=True,
+            unique_fields=["incident", "region"],
+            update_fields=_ROW_FIELDS,
+            batch_size=500,
+        )
+        Relapse.objects.bulk_create(self.relapses)
+        Evidence.objects.bulk_create(self.evidence, batch_size=500)
+        timeline.write(self.entries)
+
+    # --- incidents ---
+
+    def _know(self, incident: Incident) -> None:
+        self.incidents[incident.key] = incident
+        if not (incident.resolved_at or incident.rejected_at or incident.merged_at):
+            self.open_of_service[incident.service_id] = incident
+
+    def _incident(self, decision: Decision) -> Incident | None:
+        # An engine that lost its memory opens under a new key what the tables know as open: it is the same outage.
+        return self.incidents.get(decision.incident) or self.open_of_service.get(
+            self.cells.service_ids[decision.service]
+        )
+
+    def _open(self, decision: Decision, at: datetime) -> Incident:
+        service_id = self.cells.service_ids[decision.service]
+        onset_at = min(_instant(decision.onset) or at, at)
+        incident, opened = Incident.objects.get_or_create(
+            key=decision.incident,
+            defaults={
+                "ref": _next_ref(at.year),
+                "service_id": service_id,
+                "scope": decision.scope,
+                "onset_at": onset_at,
+                "detected_at": at,
+                "confidence": UNSAID_CONFIDENCE if decision.confidence is None else decision.confidence,
+            },
+        )
+        self._know(incident)
+        if opened:
+            entry = timeline.entry(
+                incident,
+                kind=EntryKind.DETECTED,
+                at=at,
+                recorded_at=self.now,
+                facts={"onset_at": onset_at.isoformat(), "regions": 0},
+            )
+            self.detections[incident.pk] = entry
+            self.entries.append(entry)
+            log.info("%s opened: %s", incident.ref, decision.incident)
+        return incident
+
+    def _whole(self, incident: Incident, decision: Decision, at: datetime) -> None:
+        """What any decision may say of the incident as a whole."""
+        if decision.confidence is not None:
+            incident.confidence = decision.confidence
+            self._touch(incident)
+        if decision.scope and decision.scope != incident.scope:
+            incident.scope = decision.scope
+            self._touch(incident)
+            self._tell(incident, EntryKind.SCOPE, at, facts={"scope": decision.scope})
+        if decision.group and (incident.group is None or incident.group.key != decision.group):
+            self._group(incident, decision, at)
+        if decision.siblings:
+            self._siblings(incident, decision.siblings, at)
+
+    def _group(self, incident: Incident, decision: Decision, at: datetime) -> None:
+        provider_id = self.cells.provider_ids[decision.service]
+        group, _ = OutageGroup.objects.get_or_create(
+            key=decision.group,
+            defaults={"provider_id": provider_id, "scope": decision.scope, "formed_at": at},
+        )
+        if group.provider_id is not None and group.provider_id != provider_id:
+            # Services of several providers with one cause belong to no provider.
+            group.provider = None
+            group.save(update_fields=["provider"])
+        if decision.scope and decision.scope != group.scope:
+            group.scope = decision.scope
+            group.save(update_fields=["scope"])
+        incident.group = group
+        self._touch(incident)
+        others = group.incidents.exclude(pk=incident.pk).order_by("ref").values_list("ref", flat=True)
+        if others:
+            self._tell(incident, EntryKind.GROUPED, at, facts={"group": decision.group, "incidents": list(others)})
+
+    def _tell_groups(self) -> None:
+        """Tells whoever joined a group of all the others in it, and those who were there of the newcomers."""
+        for group_id, joined in self.joined.items():
+            refs = {incident.pk: incident.ref for incident, _ in joined}
+            at = max(instant for _, instant in joined)
+            for member in Incident.objects.filter(group_id=group_id).order_by("ref"):
+                others = Incident.objects.filter(group_id=group_id) if member.pk in refs else [i for i, _ in joined]
+                news = sorted(other.ref for other in others if other.pk != member.pk)
+                if news:
+                    self._tell(member, EntryKind.GROUPED, at, facts={"incidents": news})
+
+    def _siblings(self, incident: Incident, checks: Iterable[SiblingCheck], at: datetime) -> None:
+        siblings = [
+            {
+                "service": self.cells.topology.services[check.service],
+                "name": self.cells.service_names[check.service],
+                "observed": check.observed,
+                "expected": _finite(check.expected),
+                "window_minutes": check.window_minutes,
+                "state": check.state,
+            }
+            for check in checks
+        ]
+        before = {sibling["service"]: sibling["state"] for sibling in incident.siblings}
+        news = [sibling for sibling in siblings if before.get(sibling["service"]) != sibling["state"]]
+        incident.siblings = siblings
+        self._touch(incident)
+        if news:
+            self._tell(incident, EntryKind.SIBLINGS, at, facts={"siblings": news})
+
+    def _let_go(self, incident: Incident, decision: Decision, at: datetime) -> None:
+        if decision.kind is DecisionKind.WITHDRAWN:
+            row = self._row(incident, decision)
+            if row is not None and row.withdrawn_at is None and row.restored_at is None:
+                row.withdrawn_at = at
+                self._touch_row(row)
+        elif decision.kind is DecisionKind.RESOLVED and incident.resolved_at is None:
+            incident.resolved_at = max(at, incident.onset_at)
+            self._touch(incident)
+
+    def _resolved(self, incident: Incident, decision: Decision, at: datetime) -> None:
+        if incident.resolved_at is not None:
+            return
+        rows = [row for row in self._rows(incident) if row.withdrawn_at is None]
+        for row in rows:
+            # A region that nobody follows any more must not stay down for ever.
+            if row.restored_at is None and row.unknown_at is None:
+                row.unknown_at = at
+                self._touch_row(row)
+                self._tell(incident, EntryKind.REGION_UNKNOWN, at, region_id=row.region_id)
+        ends = [row.restored_at or row.unknown_at or at for row in rows]
+        incident.resolved_at = max(incident.onset_at, *(ends or [at]))
+        self.open_of_service.pop(incident.service_id, None)
+        # At once, not with the rest: the service's next incident may open in this same minute.
+        incident.save(update_fields=["resolved_at"])
+        restored = sum(row.restored_at is not None for row in rows)
+        facts = {"restored": restored, "unknown": len(rows) - restored}
+        self._tell(incident, EntryKind.RESOLVED, incident.resolved_at, facts=facts, decision=decision)
+        log.info("%s resolved", incident.ref)
+
+    def _open_again(self, incident: Incident, at: datetime) -> bool:
+        """Whether the incident is open, which a resolved one is again unless its service has a newer open one."""
+        if incident.resolved_at is None:
+            return True
+        if at <= incident.resolved_at:
+            return False
+        if self.open_of_service.get(incident.service_id, incident) is not incident:
+            return False
+        incident.resolved_at = None
+        self.open_of_service[incident.service_id] = incident
+        self._touch(incident)
+        self._tell(incident, EntryKind.REOPENED, at)
+        return True
+
+    def _settle(self, incident: Incident) -> None:
+        """Derives what the incident has from its regions."""
+        onsets = [row.onset_at for row in self._rows(incident) if row.withdrawn_at is None]
+        if onsets:
+            incident.onset_at = min([*onsets, incident.detected_at])
+
+    # --- regions ---
+
+    def _row(self, incident: Incident, decision: Decision) -> RegionalOutage | None:
+        return self.rows.get((incident.pk, self.cells.region_ids[decision.region]))
+
+    def _rows(self, incident: Incident) -> list[RegionalOutage]:
+        return [row for (owner, _), row in self.rows.items() if owner == incident.pk]
+
+    def _down(self, incident: Incident, decision: Decision, at: datetime) -> None:
+        row = self._row(incident, decision)
+        if row is None:
+            if self._open_again(incident, at):
+                self._first_down(incident, decision, at)
+            return
+        if row.state == "down" or at <= _known_until(row) or not self._open_again(incident, at):
+            return
+        if row.restored_at is not None:
+            facts = {"restored_at": row.restored_at.isoformat()}
+            self.relapses.append(relapse(row, reopened_at=at))
+            self._tell_region(incident, EntryKind.REGION_RELAPSED, at, decision=decision, facts=facts)
+        elif self._is_news(incident, EntryKind.REGION_DOWN_AGAIN, at, decision):
+            row.recovering_at = row.unknown_at = row.withdrawn_at = None
+            self._tell_region(incident, EntryKind.REGION_DOWN_AGAIN, at, decision=decision)
+        self._peak(row, decision)
+        self._touch_row(row)
+
+    def _first_down(self, incident: Incident, decision: Decision, at: datetime) -> None:
+        index = decision.region
+        row = RegionalOutage(
+            incident=incident,
+            region_id=self.cells.region_ids[index],
+            region_code=self.cells.topology.regions[index],
+            region_name=self.cells.region_names[index],
+            onset_at=min(_instant(decision.onset) or at, at),
+            detected_at=at,
+        )
+        self.rows[incident.pk, row.region_id] = row
+        self._peak(row, decision)
+        self._touch_row(row)
+        self._touch(incident)
+        if incident.pk in self.detections:
+            self.detections[incident.pk].facts["regions"] += 1
+        facts = {"onset_at": row.onset_at.isoformat()}
+        self._tell_region(incident, EntryKind.REGION_DOWN, at, decision=decision, facts=facts)
+
+    def _updated(self, incident: Incident, decision: Decision, at: datetime) -> None:
+        if decision.region < 0:
+            return
+        row = self._row(incident, decision)
+        if row is None or row.state in ("restored", "normal"):
+            return
+        onset = _instant(decision.onset)
+        revised = onset is not None and onset != row.onset_at and onset <= row.detected_at
+        higher = self._peak(row, decision)
+        if onset is not None and revised:
+            facts = {"onset_at": onset.isoformat(), "before_at": row.onset_at.isoformat()}
+            row.onset_at = onset
+            self._touch(incident)
+            self._tell_region(incident, EntryKind.ONSET_REVISED, at, decision=decision, facts=facts)
+        elif higher:
+            self._prove(incident, decision)
+        if revised or higher:
+            self._touch_row(row)
+
+    def _recovering(self, incident: Incident, decision: Decision, at: datetime) -> None:
+        row = self._row(incident, decision)
+        if row is None or row.state not in ("down", "unknown") or at <= _known_until(row):
+            return
+        if not self._is_news(incident, EntryKind.REGION_RECOVERING, at, decision):
+            return
+        row.recovering_at = max(_instant(decision.recovering) or at, row.onset_at)
+        row.unknown_at = None
+        self._touch_row(row)
+        facts = {"working": decision.evidence.working if decision.evidence else 0}
+        self._tell_region(incident, EntryKind.REGION_RECOVERING, at, decision=decision, facts=facts)
+
+    def _restored(self, incident: Incident, decision: Decision, at: datetime) -> None:
+        row = self._row(incident, decision)
+        # An administrator's word stands; so does a relapse that came after this was decided.
+        if row is None or row.restored_at or row.withdrawn_at or at <= _known_until(row):
+            return
+        assert decision.basis is not None
+        # A restoration lies between the onset and its declaration, however the estimate was rounded.
+        restored_at = min(max(_instant(decision.restored) or at, row.onset_at), at)
+        low = min(max(_instant(decision.restored_low) or restored_at, row.onset_at), restored_at)
+        high = max(_instant(decision.restored_high) or restored_at, restored_at)
+        row.restored_at, row.restored_low, row.restored_high = restored_at, low, high
+        row.declared_at, row.basis, row.unknown_at = at, decision.basis.value, None
+        if decision.recovering is not None:
+            row.recovering_at = max(instant_of(decision.recovering), row.onset_at)
+        self._touch_row(row)
+        facts = {
+            "restored_at": restored_at.isoformat(),
+            "low": low.isoformat(),
+            "high": high.isoformat(),
+            "declared_at": at.isoformat(),
+            "basis": row.basis,
+            "working": decision.evidence.working if decision.evidence else 0,
+        }
+        self._tell_region(incident, EntryKind.REGION_RESTORED, restored_at, decision=decision, facts=facts)
+
+    def _unknown(self, incident: Incident, decision: Decision, at: datetime) -> None:
+        row = self._row(incident, decision)
+        if row is None or row.state not in ("down", "recovering") or at <= _known_until(row):
+            return
+        if not self._is_news(incident, EntryKind.REGION_UNKNOWN, at, decision):
+            return
+        row.unknown_at = at
+        self._touch_row(row)
+        self._tell_region(incident, EntryKind.REGION_UNKNOWN, at, decision=decision)
+
+    def _withdrawn(self, incident: Incident, decision: Decision, at: datetime) -> None:
+        row = self._row(incident, decision)
+        if row is None or row.state in ("restored", "normal") or at <= _known_until(row):
+            return
+        row.withdrawn_at = at
+        self._touch_row(row)
+        self._touch(incident)
+        self._tell_region(incident, EntryKind.REGION_WITHDRAWN, at, decision=decision)
+
+    def _grouped(self, incident: Incident, decision: Decision, at: datetime) -> None:
+        """Nothing further: every decision may name a group, and ``_whole`` has heeded it."""
+
+    _BY_KIND: Mapping[DecisionKind, Callable[[_Pen, Incident, Decision, datetime], None]] = {
+        DecisionKind.OPENED: _down,
+        DecisionKind.REOPENED: _down,
+        DecisionKind.UPDATED: _updated,
+        DecisionKind.RECOVERING: _recovering,
+        DecisionKind.RESTORED: _restored,
+        DecisionKind.UNKNOWN: _unknown,
+        DecisionKind.WITHDRAWN: _withdrawn,
+        DecisionKind.RESOLVED: _resolved,
+        DecisionKind.GROUPED: _grouped,
+    }
+
+    # --- echoes ---
+
+    def _echo(self, decision: Decision, at: datetime) -> None:
+        """Notes the rise on the incident that explains it, once; and on its own incident, where it had opened one."""
+        cause = self.incidents.get(decision.echo_of)
+        if cause is None:
+            log.warning("an echo of an incident nobody knows: %s", decision.echo_of)
+            return
+        slug = self.cells.topology.services[decision.service]
+        told = TimelineEntry.objects.filter(incident=cause, kind=EntryKind.ECHO, facts__service=slug)
+        if any(e.kind == EntryKind.ECHO and e.facts["service"] == slug for e in self.entries) or told.exists():
+            return
+        facts: dict[str, Any] = {"service": slug, "name": self.cells.service_names[decision.service]}
+        if decision.evidence:
+            facts |= {
+                "observed": decision.evidence.observed,
+                "expected": _finite(decision.evidence.expected),
+                "window_minutes": decision.evidence.window_minutes,
+            }
+        self._tell(cause, EntryKind.ECHO, at, facts=facts, decision=decision)
+        own = self.incidents.get(decision.incident)
+        if own is not None and own.pk != cause.pk and own.echo_of_id is None:
+            own.echo_of = cause
+            self._touch(own)
+            cause_name = self.cells.service_names[self.cells.service_index[cause.service_id]]
+            facts = {"ref": cause.ref, "service": decision.echo_of.partition("@")[0], "name": cause_name}
+            self._tell(own, EntryKind.ECHO_OF, at, facts=facts)
+
+    # --- notes ---
+
+    def _touch(self, incident: Incident) -> None:
+        self.touched_incidents[incident.pk] = incident
+
+    def _touch_row(self, row: RegionalOutage) -> None:
+        self.touched_rows[row.incident_id, row.region_id] = row
+
+    def _peak(self, row: RegionalOutage, decision: Decision) -> bool:
+        if decision.peak is None or (decision.peak_reports or 0) <= row.peak_reports:
+            return False
+        row.peak_at, row.peak_reports = instant_of(decision.peak), decision.peak_reports or 0
+        return True
+
+    def _is_news(self, incident: Incident, kind: EntryKind, at: datetime, decision: Decision) -> bool:
+        region_id = self.cells.region_ids[decision.region]
+        return (incident.pk, kind.value, region_id, at) not in self.told
+
+    def _prove(self, incident: Incident, decision: Decision | None) -> Evidence | None:
+        if decision is None or decision.evidence is None:
+            return None
+        region_id = self.cells.region_ids[decision.region] if decision.region >= 0 else None
+        evidence = _evidence(incident, decision, decision.evidence, region_id)
+        self.evidence.append(evidence)
+        return evidence
+
+    def _tell(
+        self,
+        incident: Incident,
+        kind: EntryKind,
+        at: datetime,
+        *,
+        facts: Mapping[str, Any] | None = None,
+        decision: Decision | None = None,
+        region_id: int | None = None,
+    ) -> None:
+        self.entries.append(
+            timeline.entry(
+                incident,
+                kind=kind,
+                at=at,
+                recorded_at=self.now,
+                region_id=region_id,
+                facts=facts,
+                evidence=self._prove(incident, decision),
+            )
+        )
+
+    def _tell_region(
+        self,
+        incident: Incident,
+        kind: EntryKind,
+        at: datetime,
+        *,
+        decision: Decision,
+        facts: Mapping[str, Any] | None = None,
+    ) -> None:
+        region_id = self.cells.region_ids[decision.region]
+        self._tell(incident, kind, at, facts=facts, decision=decision, region_id=region_id)
+
+
+def _instant(minute: int | None) -> datetime | None:
+    return None if minute is None else instant_of(minute)
+
+
+def _known_until(row: RegionalOutage) -> datetime:
+    """The latest thing decided about the row that an older decision must not undo."""
+    relapses = row.relapses.all() if row.pk else ()
+    later = (row.declared_at, row.withdrawn_at, *(relapse.reopened_at for relapse in relapses))
+    return max([row.detected_at, *(instant for instant in later if instant)])
+
+
+def _next_ref(year: int) -> str:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO reports_refcounter (year, last) VALUES (%s, 1)"
+            " ON CONFLICT (year) DO UPDATE SET last = reports_refcounter.last + 1 RETURNING last",
+            [year],
+        )
+        return f"OUT-{year}-{cursor.fetchone()[0]:04d}"
+
+
+def _evidence(incident: Incident, decision: Decision, figures: Figures, region_id: int | None) -> Evidence:
+    return Evidence(
+        incident=incident,
+        region_id=region_id,
+        decision=decision.kind.value,
+        decided_at=instant_of(decision.decided + 1),
+        observed=figures.observed,
+        expected=_finite(figures.expected),
+        log10_p=_finite(figures.log10_p),
+        threshold=_finite(figures.threshold),
+        window_minutes=figures.window_minutes,
+        window_end_at=instant_of(figures.window_end),
+        level=figures.level,
+        rule=figures.rule,
+        networks=figures.networks,
+        working=figures.working,
+        baseline_version=figures.baseline_version,
+        detector_version=figures.detector_version,
+        figures={name: _finite(value) for name, value in figures.figures.items()},
+    )
+
+
+def _finite(value: float) -> float:
+    """The value as JSON can hold it: a tail probability of nought has a logarithm that it cannot."""
+    return float(value) if math.isfinite(value) else math.copysign(9999.0, value)

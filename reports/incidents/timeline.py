@@ -1,0 +1,406 @@
+"""The dated facts of an incident: what kinds there are, how they are written down, and what they say in words.
+
+An entry stores facts, never sentences: the words are made when it is read, in the reader's language, and a better
+wording reaches old incidents too. Entries are append-only. ``at`` is when the fact happened, ``recorded_at`` when we
+knew it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.db import models
+from django.utils.dateparse import parse_datetime
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from reports.models import Evidence, Incident, Region, Statement, TimelineEntry
+
+
+class EntryKind(models.TextChoices):
+    """What an entry tells, and the facts it holds. Instants among the facts are ISO 8601 texts, UTC."""
+
+    # The first region of an incident exceeded the ordinary: onset_at, regions (how many at once).
+    DETECTED = "detected"
+    # A region exceeded the ordinary: onset_at, and the figures of the evidence.
+    REGION_DOWN = "region_down"
+    # A better estimate of a region's onset: onset_at, before_at.
+    ONSET_REVISED = "onset_revised"
+    # A region down again after it had been declared restored: restored_at (the declaration that did not hold).
+    REGION_RELAPSED = "region_relapsed"
+    # A region that was recovering or unknown is down again: no facts.
+    REGION_DOWN_AGAIN = "region_down_again"
+    # A region seems to come back: working, reports.
+    REGION_RECOVERING = "region_recovering"
+    # A region is back: restored_at, low, high, declared_at, basis, working.
+    REGION_RESTORED = "region_restored"
+    # Too little is heard from a region to say: no facts.
+    REGION_UNKNOWN = "region_unknown"
+    # A region was no part of the outage after all: no facts.
+    REGION_WITHDRAWN = "region_withdrawn"
+    # How far it reaches: scope.
+    SCOPE = "scope"
+    # Siblings that were checked: siblings, a list of {service, name, observed, expected, window_minutes, state}.
+    SIBLINGS = "siblings"
+    # Belongs together with others: incidents (refs of those that are new to it).
+    GROUPED = "grouped"
+    # Another service's reports rose with this outage: service, name, observed, expected, window_minutes.
+    ECHO = "echo"
+    # This incident turned out to be an echo of another: ref, service, name.
+    ECHO_OF = "echo_of"
+    # Every region is back or unknown: restored, unknown (how many).
+    RESOLVED = "resolved"
+    # A relapse after that: no facts.
+    REOPENED = "reopened"
+    # What the provider said: meaning, url; the statement is linked.
+    STATEMENT = "statement"
+    # An administrator's acts: confirmed; rejected (reason); rejection undone (reason, may be empty).
+    CONFIRMED = "confirmed"
+    REJECTED = "rejected"
+    REJECTION_UNDONE = "rejection_undone"
+    # An administrator's word on a region: state (down, restored), reason.
+    REGION_OVERRIDDEN = "region_overridden"
+
+
+def entry(
+    incident: Incident,
+    *,
+    kind: EntryKind,
+    at: datetime,
+    recorded_at: datetime,
+    region_id: int | None = None,
+    facts: Mapping[str, Any] | None = None,
+    evidence: Evidence | None = None,
+    statement: Statement | None = None,
+    actor: User | None = None,
+) -> TimelineEntry:
+    """An entry that is not yet saved; the caller writes it in the transaction of the act it tells of."""
+    return TimelineEntry(
+        incident=incident,
+        kind=kind.value,
+        at=at,
+        recorded_at=recorded_at,
+        region_id=region_id,
+        facts=dict(facts or {}),
+        evidence=evidence,
+        statement=statement,
+        actor=actor,
+    )
+
+
+def text(entry: TimelineEntry) -> str:
+    """The entry in one or two plain sentences. Names of services and regions come from the entry itself.
+
+    Reads ``entry.region``, ``entry.evidence`` and ``entry.statement``: select them together with a list of entries.
+    """
+    words = _WORDS.get(entry.kind)
+    return words(entry) if words else entry.kind.replace("_", " ")
+
+
+# --- the pieces of a sentence ---------------------------------------------------------------------------------
+
+
+def clock_time(at: datetime, *, beside: datetime | None = None) -> str:
+    """``19:42 UTC``, with the date in front unless it is the day of ``beside``."""
+    same_day = beside is not None and at.date() == beside.date()
+    return f"{at:%H:%M} UTC" if same_day else f"{at:%Y-%m-%d %H:%M} UTC"
+
+
+def quantity(value: float) -> str:
+    """A count or an expectation: ``1,234``, ``41``, ``3.2``, ``0.04``; never more digits than it is worth."""
+    if value == round(value) or value >= 100:
+        return f"{value:,.0f}"
+    if value >= 1:
+        return f"{value:.1f}"
+    return f"{value:.1g}" if value >= 0.001 else _("less than 0.001")
+
+
+def probability(log10_p: float) -> str:
+    """``p < 10⁻⁹`` from -9.4; plainly ``p = 0.03`` where it is not that small."""
+    if log10_p > -3:
+        return f"p = {10**log10_p:.2g}"
+    exponent = min(math.floor(-log10_p), 300)
+    return "p < 10" + str(-exponent).translate(_SUPERSCRIPT)
+
+
+_SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def _place(region: Region | None) -> str:
+    return _("the world as a whole") if region is None or region.kind == Region.Kind.WORLD else region.name
+
+
+def _instant(entry: TimelineEntry, fact: str) -> datetime | None:
+    value = entry.facts.get(fact)
+    return parse_datetime(value) if isinstance(value, str) else None
+
+
+def _minutes(count: int) -> str:
+    return ngettext("%(count)s minute", "%(count)s minutes", count) % {"count": f"{count:,}"}
+
+
+def _reports(count: int) -> str:
+    return ngettext("%(count)s report", "%(count)s reports", count) % {"count": f"{count:,}"}
+
+
+def _votes(count: int) -> str:
+    return ngettext("%(count)s “works again” vote", "%(count)s “works again” votes", count) % {"count": f"{count:,}"}
+
+
+def _figures(evidence: Evidence | None) -> str:
+    if evidence is None:
+        return ""
+    return _("%(observed)s in %(window)s where %(expected)s were expected (%(p)s)") % {
+        "observed": f"{evidence.observed:,}",
+        "window": _minutes(evidence.window_minutes),
+        "expected": quantity(evidence.expected),
+        "p": probability(evidence.log10_p),
+    }
+
+
+# --- one function per kind ------------------------------------------------------------------------------------
+
+
+def _detected(entry: TimelineEntry) -> str:
+    regions = int(entry.facts.get("regions", 1))
+    return ngettext(
+        "Outage detected in %(count)s region.", "Outage detected in %(count)s regions at once.", regions
+    ) % {"count": f"{regions:,}"}
+
+
+def _region_down(entry: TimelineEntry) -> str:
+    figures = _figures(entry.evidence)
+    place = _place(entry.region)
+    sentence = (
+        _("Reports from %(place)s exceeded the ordinary: %(figures)s.") % {"place": place, "figures": figures}
+        if figures
+        else _("Reports from %(place)s exceeded the ordinary.") % {"place": place}
+    )
+    onset = _instant(entry, "onset_at")
+    if onset is None:
+        return sentence
+    return f"{sentence} " + _("They began at about %(time)s.") % {"time": clock_time(onset, beside=entry.at)}
+
+
+def _onset_revised(entry: TimelineEntry) -> str:
+    onset, before = _instant(entry, "onset_at"), _instant(entry, "before_at")
+    if onset is None or before is None:
+        return _("The beginning in %(place)s was estimated anew.") % {"place": _place(entry.region)}
+    return _("In %(place)s it began at about %(onset)s, by a better estimate than %(before)s.") % {
+        "place": _place(entry.region),
+        "onset": clock_time(onset, beside=entry.at),
+        "before": clock_time(before, beside=onset),
+    }
+
+
+def _region_relapsed(entry: TimelineEntry) -> str:
+    restored = _instant(entry, "restored_at")
+    facts = {"place": _place(entry.region), "figures": _figures(entry.evidence)}
+    sentence = (
+        _("%(place)s is down again: %(figures)s.") if facts["figures"] else _("%(place)s is down again.")
+    ) % facts
+    if restored is None:
+        return sentence
+    return f"{sentence} " + _("The restoration at %(time)s did not hold.") % {
+        "time": clock_time(restored, beside=entry.at)
+    }
+
+
+def _region_down_again(entry: TimelineEntry) -> str:
+    facts = {"place": _place(entry.region), "figures": _figures(entry.evidence)}
+    if facts["figures"]:
+        return _("Reports from %(place)s exceed the ordinary again: %(figures)s.") % facts
+    return _("Reports from %(place)s exceed the ordinary again.") % facts
+
+
+def _region_recovering(entry: TimelineEntry) -> str:
+    working = int(entry.facts.get("working", 0))
+    place = _place(entry.region)
+    if working:
+        return _("First signs of recovery in %(place)s: %(votes)s.") % {
+            "place": place,
+            "votes": _votes(working),
+        }
+    return _("First signs of recovery in %(place)s: reports fall faster than people tire of reporting.") % {
+        "place": place
+    }
+
+
+def _region_restored(entry: TimelineEntry) -> str:
+    restored = _instant(entry, "restored_at") or entry.at
+    low, high, declared = _instant(entry, "low"), _instant(entry, "high"), _instant(entry, "declared_at")
+    said = _("Restored in %(place)s at %(time)s") % {
+        "place": _place(entry.region),
+        "time": clock_time(restored, beside=entry.at),
+    }
+    if low and high and low < high:
+        said += " " + _("(90 % interval {low}–{high})").format(low=f"{low:%H:%M}", high=f"{high:%H:%M}")
+    if declared:
+        time = f"{declared:%H:%M}" if declared.date() == restored.date() else clock_time(declared)
+        said += ", " + _("declared %(time)s") % {"time": time}
+    return f"{said} {_basis(str(entry.facts.get('basis', '')), int(entry.facts.get('working', 0)))}."
+
+
+def _basis(basis: str, working: int) -> str:
+    if basis == "votes":
+        return _("on %(votes)s") % {"votes": _votes(working)} if working else _("on “works again” votes")
+    if basis == "rate":
+        return _("on the fall of reports back to the ordinary")
+    if basis == "statement":
+        return _("on the provider's statement")
+    return _("on an administrator's word")
+
+
+def _region_unknown(entry: TimelineEntry) -> str:
+    return _("Too little is heard from %(place)s to say whether it is back.") % {"place": _place(entry.region)}
+
+
+def _region_withdrawn(entry: TimelineEntry) -> str:
+    return _("%(place)s was no part of the outage after all.") % {"place": _place(entry.region)}
+
+
+def _scope(entry: TimelineEntry) -> str:
+    scope = str(entry.facts.get("scope", ""))
+    return {
+        "product": _("It concerns this service alone."),
+        "several products": _("Several services of the provider are down."),
+        "provider-wide": _("Every service of the provider that is watched here is down."),
+        "network": _("It follows a network rather than a service."),
+        "upstream suspected": _("Something that several services depend on may have failed."),
+    }.get(scope, _("Scope: %(scope)s.") % {"scope": scope})
+
+
+def _siblings(entry: TimelineEntry) -> str:
+    return " ".join(_sibling(sibling) for sibling in entry.facts.get("siblings", []))
+
+
+def _sibling(facts: Mapping[str, Any]) -> str:
+    observed, expected = int(facts["observed"]), float(facts["expected"])
+    state = {
+        "down": _("%(name)s, checked beside it, is down too: %(figures)s."),
+        "echo": _("%(name)s, checked beside it, shows an echo: %(figures)s."),
+    }.get(str(facts["state"]), _("%(name)s, checked beside it, is normal: %(figures)s."))
+    figures = _("%(reports)s in %(window)s, %(expected)s expected") % {
+        "reports": _reports(observed),
+        "window": _minutes(int(facts["window_minutes"])),
+        "expected": quantity(expected),
+    }
+    return state % {"name": facts.get("name") or facts["service"], "figures": figures}
+
+
+def _grouped(entry: TimelineEntry) -> str:
+    others = entry.facts.get("incidents", [])
+    return _("Belongs together with %(others)s.") % {"others": ", ".join(others)}
+
+
+def _echo(entry: TimelineEntry) -> str:
+    facts = entry.facts
+    name = facts.get("name") or facts.get("service", "")
+    if "observed" not in facts:
+        return _("Reports about %(name)s rose with it: an echo, not an outage of its own.") % {"name": name}
+    return _(
+        "Reports about %(name)s rose with it (%(reports)s in %(window)s, %(expected)s expected): an echo, not an"
+        " outage of its own."
+    ) % {
+        "name": name,
+        "reports": _reports(int(facts["observed"])),
+        "window": _minutes(int(facts["window_minutes"])),
+        "expected": quantity(float(facts["expected"])),
+    }
+
+
+def _echo_of(entry: TimelineEntry) -> str:
+    return _("An echo of the outage of %(name)s (%(ref)s).") % {
+        "name": entry.facts.get("name", ""),
+        "ref": entry.facts.get("ref", ""),
+    }
+
+
+def _resolved(entry: TimelineEntry) -> str:
+    restored, unknown = int(entry.facts.get("restored", 0)), int(entry.facts.get("unknown", 0))
+    if not unknown:
+        return _("Resolved: every region is back.")
+    without_word = ngettext(
+        "too little is heard from %(count)s to say", "too little is heard from %(count)s to say", unknown
+    ) % {"count": f"{unknown:,}"}
+    if not restored:
+        return _("Closed without a known restoration: %(unknown)s.") % {"unknown": without_word}
+    back = ngettext("%(count)s region is back", "%(count)s regions are back", restored) % {"count": f"{restored:,}"}
+    return _("Closed: %(back)s, %(unknown)s.") % {"back": back, "unknown": without_word}
+
+
+def _reopened(_entry: TimelineEntry) -> str:
+    return _("Reopened: the outage is not over.")
+
+
+def _statement(entry: TimelineEntry) -> str:
+    statement = entry.statement
+    if statement is None:
+        return _("The provider made a statement.")
+    said = {
+        Statement.Meaning.ACKNOWLEDGED.value: _("The provider acknowledged it: “%(text)s”"),
+        Statement.Meaning.RESTORED.value: _("The provider says it is restored: “%(text)s”"),
+        Statement.Meaning.DENIED.value: _("The provider denies an outage: “%(text)s”"),
+    }.get(statement.meaning, _("The provider said: “%(text)s”"))
+    where = f"{_place(entry.region)}: " if entry.region is not None else ""
+    return where + said % {"text": statement.text}
+
+
+def _confirmed(_entry: TimelineEntry) -> str:
+    return _("Confirmed by an administrator.")
+
+
+def _rejected(entry: TimelineEntry) -> str:
+    return _("Rejected by an administrator: %(reason)s") % {"reason": entry.facts.get("reason", "")}
+
+
+def _rejection_undone(entry: TimelineEntry) -> str:
+    reason = entry.facts.get("reason", "")
+    if reason:
+        return _("An administrator took the rejection back: %(reason)s") % {"reason": reason}
+    return _("An administrator took the rejection back.")
+
+
+def _region_overridden(entry: TimelineEntry) -> str:
+    facts = {
+        "place": _place(entry.region),
+        "time": clock_time(entry.at, beside=entry.recorded_at),
+        "reason": entry.facts.get("reason", ""),
+    }
+    if entry.facts.get("state") == "restored":
+        return _("An administrator declared %(place)s restored at %(time)s: %(reason)s") % facts
+    return _("An administrator declared %(place)s down from %(time)s: %(reason)s") % facts
+
+
+_WORDS: Mapping[str, Callable[[TimelineEntry], str]] = {
+    EntryKind.DETECTED: _detected,
+    EntryKind.REGION_DOWN: _region_down,
+    EntryKind.ONSET_REVISED: _onset_revised,
+    EntryKind.REGION_RELAPSED: _region_relapsed,
+    EntryKind.REGION_DOWN_AGAIN: _region_down_again,
+    EntryKind.REGION_RECOVERING: _region_recovering,
+    EntryKind.REGION_RESTORED: _region_restored,
+    EntryKind.REGION_UNKNOWN: _region_unknown,
+    EntryKind.REGION_WITHDRAWN: _region_withdrawn,
+    EntryKind.SCOPE: _scope,
+    EntryKind.SIBLINGS: _siblings,
+    EntryKind.GROUPED: _grouped,
+    EntryKind.ECHO: _echo,
+    EntryKind.ECHO_OF: _echo_of,
+    EntryKind.RESOLVED: _resolved,
+    EntryKind.REOPENED: _reopened,
+    EntryKind.STATEMENT: _statement,
+    EntryKind.CONFIRMED: _confirmed,
+    EntryKind.REJECTED: _rejected,
+    EntryKind.REJECTION_UNDONE: _rejection_undone,
+    EntryKind.REGION_OVERRIDDEN: _region_overridden,
+}
+
+
+def write(entries: Sequence[TimelineEntry]) -> None:
+    """Appends the entries, in one statement."""
+    TimelineEntry.objects.bulk_create(entries)
