@@ -97,7 +97,7 @@ def copy_in(raw: Cursor, table: str, columns: Sequence[tuple[str, str, NDArray[A
     with raw.copy(statement) as copy:
         copy.write(_SIGNATURE)
         # In pieces: psycopg would hold a second copy of the whole otherwise.
-        body = memoryview(packed.view(np.uint8).reshape(-1)) if rows else memoryview(b"")
+        body = memoryview(packed.tobytes())
         for start in range(0, len(body), 1 << 20):
             copy.write(body[start : start + (1 << 20)])
         copy.write(_END)

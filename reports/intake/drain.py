@@ -129,7 +129,7 @@ class _Batch:
     @classmethod
     def of(cls, records: NDArray[np.void]) -> _Batch:
         octets = np.ascontiguousarray(records["id"]).view(np.uint8).reshape(-1, 16).astype(np.int64)
-        received_at = sum(octets[:, i] << (40 - 8 * i) for i in range(6))
+        received_at = octets[:, :6] @ (1 << np.arange(40, -1, -8, dtype=np.int64))
         order = np.argsort(received_at, kind="stable")
         names = ("service", "region", "kind", "problem", "person", "network", "person_before", "network_before")
         columns = {name: records[name][order].astype(np.int64) for name in names}
@@ -169,7 +169,7 @@ def _apply_counting_rule(cursor: Cursor, batch: _Batch) -> tuple[NDArray[np.bool
 
 
 def _across_midnight(key: Integers, key_before: Integers) -> Integers:
-    """One key for what a batch knows by two: each key of an old day becomes that of the new day, where a row has both."""
+    """One key for what a batch knows by two: that of the new day, wherever some row has both."""
     both = key_before != key
     while both.any():
         old, place = np.unique(key_before[both], return_index=True)
@@ -297,12 +297,15 @@ def _copy_reports(
 def _additions(batch: _Batch, counted: NDArray[np.bool_], new_network: NDArray[np.bool_]) -> counts.Additions:
     minute = batch.received_at // 60_000
     columns = (minute, batch.service, batch.region, batch.kind, batch.problem)
-    keys, group = _groups([column[counted] for column in columns])
-    size = len(keys[0])
+    (minute, service, region, kind, problem), group = _groups([column[counted] for column in columns])
     return counts.Additions(
-        *keys,
-        reports=np.bincount(group, minlength=size),
-        networks=np.bincount(group, weights=new_network[counted], minlength=size).astype(np.int64),
+        minute=minute,
+        service_id=service,
+        region_id=region,
+        kind=kind,
+        problem=problem,
+        reports=np.bincount(group, minlength=len(minute)).astype(np.int64),
+        networks=np.bincount(group, weights=new_network[counted], minlength=len(minute)).astype(np.int64),
     )
 
 

@@ -162,10 +162,13 @@ class _Landed(Exception):
 
 @dataclass(frozen=True)
 class _Batch:
-    """Reports that are written together, under the key that their block gets."""
+    """Reports that are written together, in a block with the id and the instant of the earliest of them."""
 
-    key: UUID
     entries: Sequence[Entry]
+
+    @property
+    def key(self) -> UUID:
+        return min(entry.id for entry in self.entries)
 
     @property
     def in_one_statement(self) -> bool:
@@ -193,7 +196,7 @@ def _plan(batch: _Batch, *, again: bool) -> _Plan:
         if entry.client_id is None or (entry.client_id not in refused and claimants[entry.client_id] is entry)
     ]
     if written:
-        found = yield _INSERT_BLOCK, [batch.key, len(written), pack(written), received_at(written[-1].id)]
+        found = yield _INSERT_BLOCK, [batch.key, len(written), pack(written), received_at(batch.key)]
         if not found:
             raise _Landed
         if again and (yield _IS_DRAINED, [written[0].id]):
@@ -272,7 +275,7 @@ def write(entries: Sequence[Entry]) -> list[Standing]:
         return []
     with transaction.atomic(durable=True), binary.reading() as cursor:
         cursor.execute(_DURABLY, [True])
-        plan = _plan(_Batch(entries[0].id, entries), again=False)
+        plan = _plan(_Batch(entries), again=False)
         try:
             statement = next(plan)
             while True:
@@ -335,7 +338,7 @@ class Coalescer:
                     future.set_result(stands)
 
     async def _write(self, entries: Sequence[Entry]) -> list[Standing]:
-        batch = _Batch(entries[0].id, entries)
+        batch = _Batch(entries)
         give_up_at = time.monotonic() + RETRY_SECONDS
         again = False
         while True:

@@ -158,7 +158,7 @@ def _service(text: str, known: Known) -> KnownService:
 
 def _region(text: str, known: Known) -> str:
     code = regions.resolve(text)
-    if code in known.regions:
+    if code is not None and code in known.regions:
         return code
     alike = ", ".join(
         f"{near} ({known.region_names[near]})" for near in regions.nearest_codes(text) if near in known.regions
@@ -246,7 +246,9 @@ async def asubmit(data: Mapping[str, object], *, address: str, received_at: date
     """
     known = catalogue.at_hand() or await _catalogue()
     submission = _validate(data, known)
-    keys = guard.known_secrets(received_at) or await _in_thread(lambda: guard.read_secrets(received_at))
+    keys = guard.known_secrets(received_at)
+    if keys is None:
+        keys = await _in_thread(lambda: guard.read_secrets(received_at))
     who = guard.pseudonyms(address, client=client, keys=keys)
     standing = await inbox.coalescer().put(_entry(submission, who, received_at))
     return _accepted(standing, known)
@@ -293,7 +295,8 @@ async def _catalogue() -> Known:
     if _refreshing is None or _refreshing.done() or _refreshing.get_loop() is not asyncio.get_running_loop():
         _refreshing = asyncio.create_task(_in_thread(catalogue.read))
         _refreshing.add_done_callback(_note_failure)
-    return catalogue.stale() or await asyncio.shield(_refreshing)
+    known = catalogue.stale()
+    return known if known is not None else await asyncio.shield(_refreshing)
 
 
 def _note_failure(task: asyncio.Task[Known]) -> None:

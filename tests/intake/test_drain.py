@@ -5,12 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-import numpy as np
 
-from reports.intake import inbox
 from reports.intake.drain import DrainResult, _first_in_window, drain
 from reports.intake.guard import COUNTING_WINDOW
 from reports.intake.submission import Accepted, submit
