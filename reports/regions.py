@@ -234,7 +234,7 @@ Points = NDArray[np.float64]  # (n, 2): longitude, latitude in degrees
 
 
 @dataclass(frozen=True)
-class Topology:
+class Boundaries:
     """A TopoJSON file with its arcs as coordinates. ``shapes`` holds, for each code, polygons of rings of arc
     numbers; a negative number ``~i`` is arc ``i`` walked backwards. Neighbours share arcs, hence borders.
     """
@@ -243,8 +243,8 @@ class Topology:
     shapes: Mapping[str, tuple[tuple[tuple[int, ...], ...], ...]]
 
 
-def read_topology(path: Path) -> Topology:
-    """The topology in a quantised TopoJSON file of one object; its geometries' ``id`` is a region code."""
+def read_boundaries(path: Path) -> Boundaries:
+    """The boundaries in a quantised TopoJSON file of one object; its geometries' ``id`` is a region code."""
     source: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     (layer,) = source["objects"].values()
     lengths = [len(arc) for arc in source["arcs"]]
@@ -266,7 +266,7 @@ def read_topology(path: Path) -> Topology:
         if geometry["type"] == "Polygon":
             polygons = [polygons]
         shapes[str(geometry["id"])] = tuple(tuple(tuple(ring) for ring in polygon) for polygon in polygons)
-    return Topology(arcs=tuple(arcs), shapes=MappingProxyType(shapes))
+    return Boundaries(arcs=tuple(arcs), shapes=MappingProxyType(shapes))
 
 
 def ring_points(arcs: tuple[Points, ...], ring: Iterable[int]) -> Points:
@@ -282,12 +282,12 @@ def ring_points(arcs: tuple[Points, ...], ring: Iterable[int]) -> Points:
 class _Lookup:
     """Polygons in a tree; one for each island, so that far-flung regions have small boxes."""
 
-    def __init__(self, topology: Topology) -> None:
+    def __init__(self, boundaries: Boundaries) -> None:
         parts: list[shapely.Polygon] = []
         codes: list[str] = []
-        for code, polygons in topology.shapes.items():
+        for code, polygons in boundaries.shapes.items():
             for rings in polygons:
-                outer, *holes = (ring_points(topology.arcs, ring) for ring in rings)
+                outer, *holes = (ring_points(boundaries.arcs, ring) for ring in rings)
                 polygon = shapely.Polygon(outer, holes)
                 # Simplification leaves a ring or two that touch themselves.
                 whole = polygon if polygon.is_valid else shapely.make_valid(polygon)
@@ -324,7 +324,7 @@ class _Lookup:
 
 @cache
 def _lookup() -> _Lookup:
-    return _Lookup(read_topology(DATA / "regions-lookup.topo.json"))
+    return _Lookup(read_boundaries(DATA / "regions-lookup.topo.json"))
 
 
 def locate(latitude: float, longitude: float, *, snap_km: float = 25) -> str | None:

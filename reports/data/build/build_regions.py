@@ -25,7 +25,7 @@ import shapely
 
 from reports.data.build.names import NAMES
 from reports.data.build.timezones import TIMEZONES
-from reports.regions import DATA, WORLD, WORLD_VIEW_BOX, Points, Topology, read_topology, ring_points
+from reports.regions import DATA, WORLD, WORLD_VIEW_BOX, Boundaries, Points, read_boundaries, ring_points
 
 ROOT = Path(__file__).resolve().parents[3]
 BROWSER = ROOT / "frontend" / "static" / "frontend" / "regions"
@@ -81,12 +81,12 @@ def timezone(code: str, latitude: float, longitude: float, zones: Mapping[str, l
     return min(zones[code[:2]], key=distance)[2]
 
 
-def polygons(topology: Topology, codes: Iterable[str]) -> list[shapely.Polygon]:
-    """The polygons of some shapes of the topology, repaired where they touch themselves."""
+def polygons(boundaries: Boundaries, codes: Iterable[str]) -> list[shapely.Polygon]:
+    """The polygons of some shapes of the boundaries, repaired where they touch themselves."""
     found = []
     for code in codes:
-        for rings in topology.shapes[code]:
-            outer, *holes = (ring_points(topology.arcs, ring) for ring in rings)
+        for rings in boundaries.shapes[code]:
+            outer, *holes = (ring_points(boundaries.arcs, ring) for ring in rings)
             found.append(shapely.Polygon(outer, holes).buffer(0))
     return found
 
@@ -103,7 +103,7 @@ def region_rows(source: Path, zone_tab: Path) -> list[Row]:
     """Every region of the tree, parents before their children."""
     meta: dict[str, Any] = json.loads((source / "regions-meta.json").read_text(encoding="utf-8"))
     zones = read_zones(zone_tab)
-    shapes = read_topology(source / "regions-z4.topo.json")
+    shapes = read_boundaries(source / "regions-z4.topo.json")
     drawn: dict[str, list[Any]] = meta["regions"]
     leaves: list[Row] = []
     for code, (name, population, basis, latitude, longitude) in drawn.items():
@@ -225,8 +225,8 @@ def square(x: float, y: float) -> str:
     return f"M{round(x) - 1} {round(y) - 1}h3v3h-3z".replace(" -", "-")
 
 
-def world_paths(topology: Topology, rows: Mapping[str, Row]) -> dict[str, str]:
-    """Path data of every shape of the topology in ``WORLD_VIEW_BOX``."""
+def world_paths(boundaries: Boundaries, rows: Mapping[str, Row]) -> dict[str, str]:
+    """Path data of every shape of the boundaries in ``WORLD_VIEW_BOX``."""
     width = float(WORLD_VIEW_BOX.split()[2])
     edge = equal_earth(np.array([[180.0, 0.0]]))[0, 0]
     top = equal_earth(np.array([[0.0, 83.7]]))[0, 1]
@@ -235,9 +235,9 @@ def world_paths(topology: Topology, rows: Mapping[str, Row]) -> dict[str, str]:
         projected: Points = (equal_earth(points) - (-edge, top)) * (width / (2 * edge))
         return projected
 
-    arcs = tuple(thinned(placed(arc), 0.6) for arc in topology.arcs)
+    arcs = tuple(thinned(placed(arc), 0.6) for arc in boundaries.arcs)
     paths = {}
-    for code, shape in sorted(topology.shapes.items()):
+    for code, shape in sorted(boundaries.shapes.items()):
         path = path_data((ring_points(arcs, ring) for polygon in shape for ring in polygon), smallest=2)
         if not path:
             row = rows[code]
@@ -246,9 +246,9 @@ def world_paths(topology: Topology, rows: Mapping[str, Row]) -> dict[str, str]:
     return paths
 
 
-def country_paths(topology: Topology) -> tuple[str, dict[str, str]]:
+def country_paths(boundaries: Boundaries) -> tuple[str, dict[str, str]]:
     """``viewBox`` and path data of one country's regions, 1,000 units along the longer side."""
-    everywhere = np.concatenate(topology.arcs)
+    everywhere = np.concatenate(boundaries.arcs)
     # Countries across the antimeridian (Russia, Fiji) are drawn in one piece: count from the widest gap.
     longitudes = np.unique(np.round(everywhere[:, 0] % 360, 2))
     gaps = np.diff(longitudes, append=longitudes[0] + 360)
@@ -257,10 +257,10 @@ def country_paths(topology: Topology) -> tuple[str, dict[str, str]]:
     def unwrapped(points: Points) -> Points:
         return np.column_stack([west + (points[:, 0] - west) % 360, points[:, 1]])
 
-    arcs = tuple(unwrapped(arc) for arc in topology.arcs)
+    arcs = tuple(unwrapped(arc) for arc in boundaries.arcs)
     shapes = {
         code: [[ring_points(arcs, ring) for ring in polygon] for polygon in shape]
-        for code, shape in topology.shapes.items()
+        for code, shape in boundaries.shapes.items()
     }
     areas = {code: [shapely.Polygon(rings[0]).area for rings in shape] for code, shape in shapes.items()}
     total = sum(sum(parts) for parts in areas.values())
@@ -287,7 +287,7 @@ def country_paths(topology: Topology) -> tuple[str, dict[str, str]]:
 
     drawn = tuple(thinned(placed(arc), 0.7) for arc in arcs)
     paths = {}
-    for code, shape in sorted(topology.shapes.items()):
+    for code, shape in sorted(boundaries.shapes.items()):
         path = path_data((ring_points(drawn, ring) for polygon in shape for ring in polygon), smallest=3)
         if not path:
             path = square(*placed(shapes[code][0][0]).mean(axis=0))
@@ -300,12 +300,12 @@ def country_paths(topology: Topology) -> tuple[str, dict[str, str]]:
 def write_outlines(source: Path, rows: Mapping[str, Row]) -> None:
     """Write the path data of the world and of each country."""
     world = {
-        "country": world_paths(read_topology(source / "countries-50.topo.json"), rows),
-        "region": world_paths(read_topology(source / "regions-z4.topo.json"), rows),
+        "country": world_paths(read_boundaries(source / "countries-50.topo.json"), rows),
+        "region": world_paths(read_boundaries(source / "regions-z4.topo.json"), rows),
     }
     (DATA / "outlines-world.json").write_text(json.dumps(world, indent=0) + "\n", encoding="utf-8")
     countries = {
-        path.name[:2]: country_paths(read_topology(path))
+        path.name[:2]: country_paths(read_boundaries(path))
         for path in sorted((source / "by-country").glob("*.topo.json"))
     }
     (DATA / "outlines-countries.json").write_text(json.dumps(countries, indent=0) + "\n", encoding="utf-8")
