@@ -7,6 +7,7 @@ pure maths starts none.
 from __future__ import annotations
 
 import os
+import pwd
 import shutil
 import signal
 import subprocess
@@ -20,6 +21,7 @@ from pathlib import Path
 import pytest
 
 from outagemap import embedded
+from outagemap.supervisor import bound_to_parent
 
 pytest_plugins = ["tests.browser_fixtures"]
 
@@ -46,6 +48,17 @@ def pytest_configure(config: pytest.Config) -> None:
     django.setup()
 
 
+@pytest.fixture(autouse=True)
+def forgetful() -> None:
+    """What the intake remembers of the tables (catalogue, salts) belongs to the test before, whose rows are gone."""
+    import sys
+
+    if "reports.intake.submission" in sys.modules:
+        from reports.intake import catalogue, guard
+
+        catalogue._known, guard._kept = None, {}
+
+
 @pytest.fixture(scope="session")
 def data_dir() -> Path:
     """The data folder of this run."""
@@ -58,7 +71,7 @@ def database_server(data_dir: Path) -> Iterator[str]:
     if _STARTED_FROM["DATABASE_URL"]:
         yield _STARTED_FROM["DATABASE_URL"]
         return
-    with _running(embedded.prepare_database(data_dir, durable=False), data_dir / "postgres.log", signal.SIGINT):
+    with running_server(embedded.prepare_database(data_dir, durable=False), data_dir / "postgres.log", signal.SIGINT):
         wait_until(lambda: _answers(data_dir), "PostgreSQL answers", seconds=60)
         yield os.environ["DATABASE_URL"]
 
@@ -71,7 +84,7 @@ def broker(data_dir: Path) -> Iterator[str]:
     if _STARTED_FROM["REDIS_URL"]:
         yield _STARTED_FROM["REDIS_URL"]
         return
-    with _running(embedded.prepare_broker(data_dir), data_dir / "valkey.log", signal.SIGTERM):
+    with running_server(embedded.prepare_broker(data_dir), data_dir / "valkey.log", signal.SIGTERM):
         client = redis.from_url(os.environ["REDIS_URL"])
 
         def pings() -> bool:
@@ -126,7 +139,7 @@ def environment_for_children() -> dict[str, str]:
 
 
 def start_process(command: list[str], log: Path) -> subprocess.Popen[bytes]:
-    """Starts a program of this environment (`celery`, `granian`) against the test database, with its output in `log`."""
+    """Starts a program of this environment (`celery`, `granian`) against the test database, output in `log`."""
     program = str(Path(sys.executable).with_name(command[0]))
     with log.open("ab") as output:
         return subprocess.Popen(
@@ -136,6 +149,7 @@ def start_process(command: list[str], log: Path) -> subprocess.Popen[bytes]:
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            preexec_fn=bound_to_parent(signal.SIGTERM),
         )
 
 
@@ -168,15 +182,18 @@ def _answers(data_dir: Path) -> bool:
 
 
 @contextmanager
-def _running(server: embedded.Server, log: Path, stop_by: signal.Signals) -> Iterator[None]:
+def running_server(server: embedded.Server, log: Path, stop_by: signal.Signals) -> Iterator[None]:
+    """Runs an embedded server for as long as the block lasts."""
     with log.open("ab") as output:
         process = subprocess.Popen(
             server.command,
             user=server.user,
+            group=None if server.user is None else pwd.getpwuid(server.user).pw_gid,
             env=dict(server.environment),
             cwd="/",
             stdout=output,
             stderr=subprocess.STDOUT,
+            preexec_fn=bound_to_parent(stop_by),
         )
     try:
         yield

@@ -2,23 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
     from tests.intake.making import Catalogue
-
-
-@pytest.fixture(autouse=True)
-def forgetful() -> Iterator[None]:
-    """What a process remembers of the tables belongs to the test before."""
-    from reports.intake import catalogue, guard
-
-    catalogue._known, guard._kept = None, {}
-    yield
-    catalogue._known, guard._kept = None, {}
 
 
 @pytest.fixture
