@@ -465,12 +465,13 @@ def _incident_history(ref: str, now: datetime) -> IncidentHistory | None:
     regions: list[RegionLink] = []
     transitions: list[Transition] = []
     indices: list[int] = []
+    noticed = outages.told_changes(row.pk)
     for outage in row.regions.prefetch_related("relapses"):
         index = catalogue.index_of(outage.region_code)
         if index is not None:
             # A withdrawn region too: it does not take the state of its country.
             indices.append(index)
-        history = outages.changes(outage)
+        history = outages.changes(outage, noticed.get(outage.region_id, ()))
         if history:
             regions.append(_link(outage))
             transitions += [Transition(region=outage.region_code, at=at, state=state) for at, state in history]

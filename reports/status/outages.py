@@ -8,7 +8,8 @@ from datetime import datetime
 import numpy as np
 
 from reports.detection.decisions import IntArray
-from reports.models import Incident, RegionalOutage
+from reports.incidents.timeline import EntryKind
+from reports.models import Incident, RegionalOutage, TimelineEntry
 from reports.status import catalogue
 
 AFFECTED = frozenset({"down", "recovering"})
@@ -18,30 +19,56 @@ SEVERITY: Mapping[str, int] = {"down": 0, "recovering": 1, "unknown": 2, "restor
 Change = tuple[datetime, str]
 
 
-def changes(outage: RegionalOutage) -> tuple[Change, ...]:
+def changes(outage: RegionalOutage, told: Iterable[Change] = ()) -> tuple[Change, ...]:
     """From when on the region was in which state, in order; none for a region that was no part of it after all.
 
-    By what is known today: a restoration counts from its estimated instant, not from when we said so. Prefetch
-    ``relapses``.
+    By what is known today: a restoration counts from its estimated instant, not from when we said so. ``told`` are the
+    changes that the timeline has of this region (see :func:`told_changes`): the row itself remembers, besides its
+    relapses, only the newest. Prefetch ``relapses``.
     """
     if outage.withdrawn_at:
         return ()
-    found: list[Change] = [(outage.onset_at, "down")]
-    for relapse in sorted(outage.relapses.all(), key=lambda relapse: relapse.reopened_at):
-        found += [(relapse.restored_at, "restored"), (relapse.reopened_at, "down")]
-    again_at = found[-1][0]
-    last = [
-        (at, state)
-        for at, state in ((outage.recovering_at, "recovering"), (outage.unknown_at, "unknown"))
-        if at is not None and at >= again_at
-    ]
-    if outage.restored_at:
-        # The estimate may lie before the first sign that was noticed: then the sign tells nothing more.
-        last = [change for change in last if change[0] < outage.restored_at]
-        last.append((outage.restored_at, "restored"))
-    elif outage.unknown_at:
-        last = [change for change in last if change[0] <= outage.unknown_at]
-    return tuple(found + sorted(last))
+    relapses = sorted(outage.relapses.all(), key=lambda relapse: relapse.reopened_at)
+    begins = [outage.onset_at, *(relapse.reopened_at for relapse in relapses)]
+    ends = [*(relapse.restored_at for relapse in relapses), outage.restored_at]
+    between = sorted({*told, *_newest(outage)})
+    found: list[Change] = []
+    for began_at, restored_at in zip(begins, ends, strict=True):
+        found.append((began_at, "down"))
+        # The estimated restoration may lie before the first sign that was noticed: then the sign tells nothing more.
+        found += [change for change in between if began_at < change[0] and (not restored_at or change[0] < restored_at)]
+        if restored_at:
+            found.append((restored_at, "restored"))
+            between = [change for change in between if change[0] > restored_at]
+        else:
+            between = []
+    return tuple(change for at, change in enumerate(found) if at == 0 or change[1] != found[at - 1][1])
+
+
+def _newest(outage: RegionalOutage) -> list[Change]:
+    newest: list[Change] = []
+    if outage.recovering_at and (outage.unknown_at is None or outage.recovering_at < outage.unknown_at):
+        newest.append((outage.recovering_at, "recovering"))
+    if outage.unknown_at:
+        newest.append((outage.unknown_at, "unknown"))
+    return newest
+
+
+_TOLD = {
+    EntryKind.REGION_RECOVERING.value: "recovering",
+    EntryKind.REGION_UNKNOWN.value: "unknown",
+    EntryKind.REGION_DOWN_AGAIN.value: "down",
+}
+
+
+def told_changes(incident_id: int) -> dict[int, list[Change]]:
+    """What the timeline of an incident says of each region (by id) between going down and being restored."""
+    entries = TimelineEntry.objects.filter(incident=incident_id, kind__in=_TOLD, region__isnull=False)
+    told: dict[int, list[Change]] = {}
+    for region, kind, at in entries.values_list("region_id", "kind", "at"):
+        if region is not None:
+            told.setdefault(region, []).append((at, _TOLD[kind]))
+    return told
 
 
 def state_at(history: Sequence[Change], at: datetime) -> Change | None:

@@ -405,8 +405,10 @@ def _past_map(entry: Entry, at: datetime) -> MapStatus:
     if incident is None:
         return _map(at, ())
     states: dict[int, tuple[str, datetime]] = {}
+    noticed = outages.told_changes(incident.pk)
     for outage in incident.regions.all():
-        index, change = catalogue.index_of(outage.region_code), outages.state_at(outages.changes(outage), at)
+        index = catalogue.index_of(outage.region_code)
+        change = outages.state_at(outages.changes(outage, noticed.get(outage.region_id, ())), at)
         if index is not None and change is not None:
             states[index] = (change[1], change[0])
     hour = figures.read_hour(clock.minute_of(at), service_id=entry.id)
