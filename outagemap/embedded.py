@@ -75,7 +75,7 @@ def prepare_database(data_dir: Path, *, durable: bool = True) -> Server:
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("PG", "LD_"))}
     environment |= {"LC_ALL": "C", "TZ": "UTC"}
     if not (cluster / "PG_VERSION").exists():
-        _make_cluster(cluster, binaries, user, environment)
+        _make_cluster(cluster, binaries, user, environment, durable=durable)
     settings = {
         "listen_addresses": "",
         "unix_socket_directories": str(sockets),
@@ -253,7 +253,9 @@ def _binaries(home: Path, user: int | None) -> Path:
     return target / package.name / install / "bin"
 
 
-def _make_cluster(cluster: Path, binaries: Path, user: int | None, environment: Mapping[str, str]) -> None:
+def _make_cluster(
+    cluster: Path, binaries: Path, user: int | None, environment: Mapping[str, str], *, durable: bool
+) -> None:
     # Made under another name first: an interrupted start must not leave half a cluster that looks whole.
     draft = cluster.with_name(f"{cluster.name}.new")
     shutil.rmtree(draft, ignore_errors=True)
@@ -262,6 +264,7 @@ def _make_cluster(cluster: Path, binaries: Path, user: int | None, environment: 
     # The folder of the socket lets nobody else in; and no collation of the machine, whose changes would break indexes.
     command += ["--auth-local=trust", "--auth-host=reject", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
     command += ["--locale=C", "--set", "timezone=UTC", "--set", "log_timezone=UTC"]
+    command += [] if durable else ["--no-sync"]
     group = None if user is None else pwd.getpwuid(user).pw_gid
     done = subprocess.run(
         command, user=user, group=group, env=environment, cwd="/", capture_output=True, text=True, check=False

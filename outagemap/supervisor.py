@@ -199,7 +199,7 @@ class Supervisor:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=_bound_to_parent(program.orphaned_by),
+                preexec_fn=bound_to_parent(program.orphaned_by),
             )
 
     def _look_after_all(self, except_for: _Running | None = None) -> None:
@@ -302,8 +302,9 @@ def _kill_group(leader: int) -> None:
         os.killpg(leader, signal.SIGKILL)
 
 
-def _bound_to_parent(number: signal.Signals) -> Callable[[], None] | None:
-    """What a child does before it becomes its program: asks the kernel for a signal when its parent dies."""
+def bound_to_parent(number: signal.Signals) -> Callable[[], None] | None:
+    """For `Popen(preexec_fn=...)`: the child asks the kernel for this signal when its parent dies. None where no kernel
+    does that. For parents of one thread: Python runs between fork and exec."""
     if sys.platform != "linux":
         return None
     libc = ctypes.CDLL(None)

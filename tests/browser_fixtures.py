@@ -30,19 +30,26 @@ CHROMIUM_OPTIONS = [
 
 
 @pytest.fixture(scope="session")
-def live_site(django_db_setup: None, data_dir: Path) -> Iterator[str]:
+def collected_static(data_dir: Path) -> Path:
+    """The folder with the collected static files, as a start would make it."""
+    from django.test import override_settings
+
+    from outagemap import static
+
+    # Compressing takes twenty seconds and changes nothing that a browser on this machine could notice.
+    with override_settings(SERVESTATIC_USE_BROTLI=False, SERVESTATIC_USE_GZIP=False):
+        static.collect_if_stale()
+    return data_dir / "static"
+
+
+@pytest.fixture(scope="session")
+def live_site(django_db_setup: None, collected_static: Path, data_dir: Path) -> Iterator[str]:
     """The address of the site, served by its own server from the test database; no worker runs.
 
     It sees committed rows only: use it with `transactional_db`.
     """
-    from django.core.management import call_command
-    from django.test import override_settings
-
     from tests.conftest import start_process, stop_process, wait_until
 
-    # Compressing takes twenty seconds and changes nothing that a browser on this machine could notice.
-    with override_settings(SERVESTATIC_USE_BROTLI=False, SERVESTATIC_USE_GZIP=False):
-        call_command("collectstatic", interactive=False, verbosity=0)
     port = free_port()
     log = data_dir / "web.log"
     command = ["granian", "--interface", "asgi", "--port", str(port), "outagemap.asgi:application"]
