@@ -130,8 +130,8 @@ class _Pen:
         if incident.rejected_at or incident.merged_at:
             self._let_go(incident, decision, at)
             return
-        self._whole(incident, decision, at)
         self._BY_KIND[decision.kind](self, incident, decision, at)
+        self._whole(incident, decision, at)
 
     def flush(self) -> None:
         """Writes everything noted: rows first, since relapses and entries refer to them."""
@@ -280,8 +280,12 @@ class _Pen:
         # At once, not with the rest: the service's next incident may open in this same minute.
         incident.save(update_fields=["resolved_at"])
         restored = sum(row.restored_at is not None for row in rows)
-        facts = {"restored": restored, "unknown": len(rows) - restored}
-        self._tell(incident, EntryKind.RESOLVED, incident.resolved_at, facts=facts, decision=decision)
+        facts = {
+            "resolved_at": incident.resolved_at.isoformat(),
+            "restored": restored,
+            "unknown": len(rows) - restored,
+        }
+        self._tell(incident, EntryKind.RESOLVED, at, facts=facts, decision=decision)
         log.info("%s resolved", incident.ref)
 
     def _open_again(self, incident: Incident, at: datetime) -> bool:
@@ -403,7 +407,7 @@ class _Pen:
             "basis": row.basis,
             "working": decision.evidence.working if decision.evidence else 0,
         }
-        self._tell_region(incident, EntryKind.REGION_RESTORED, restored_at, decision=decision, facts=facts)
+        self._tell_region(incident, EntryKind.REGION_RESTORED, at, decision=decision, facts=facts)
 
     def _unknown(self, incident: Incident, decision: Decision, at: datetime) -> None:
         row = self._row(incident, decision)

@@ -197,9 +197,13 @@ def override_region(
                 timeline.entry(
                     incident,
                     kind=EntryKind.RESOLVED,
-                    at=incident.resolved_at,
+                    at=now,
                     recorded_at=now,
-                    facts={"restored": len(restored), "unknown": 0},
+                    facts={
+                        "resolved_at": incident.resolved_at.isoformat(),
+                        "restored": len(restored),
+                        "unknown": 0,
+                    },
                 )
             )
         if not was_open and incident.resolved_at is None:

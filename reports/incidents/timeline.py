@@ -1,8 +1,9 @@
 """The dated facts of an incident: what kinds there are, how they are written down, and what they say in words.
 
 An entry stores facts, never sentences: the words are made when it is read, in the reader's language, and a better
-wording reaches old incidents too. Entries are append-only. ``at`` is when the fact happened, ``recorded_at`` when we
-knew it.
+wording reaches old incidents too. Entries are append-only. What the detector found is dated by the instant of its
+decision (the onset or restoration it found is among the facts), a statement by when it was said, an administrator's
+word on a region by the instant it speaks of; ``recorded_at`` is when the entry was written.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ class EntryKind(models.TextChoices):
     ECHO = "echo"
     # This incident turned out to be an echo of another: ref, service, name.
     ECHO_OF = "echo_of"
-    # Every region is back or unknown: restored, unknown (how many).
+    # Every region is back or unknown: resolved_at; restored, unknown (how many).
     RESOLVED = "resolved"
     # A relapse after that: no facts.
     REOPENED = "reopened"
@@ -154,12 +155,16 @@ def _votes(count: int) -> str:
 def _figures(evidence: Evidence | None) -> str:
     if evidence is None:
         return ""
-    return _("%(observed)s in %(window)s where %(expected)s were expected (%(p)s)") % {
+    figures = {
         "observed": f"{evidence.observed:,}",
         "window": _minutes(evidence.window_minutes),
         "expected": quantity(evidence.expected),
-        "p": probability(evidence.log10_p),
     }
+    # Not every decision rests on a test against the ordinary.
+    if evidence.log10_p == 0:
+        return _("%(observed)s in %(window)s where %(expected)s were expected") % figures
+    figures["p"] = probability(evidence.log10_p)
+    return _("%(observed)s in %(window)s where %(expected)s were expected (%(p)s)") % figures
 
 
 # --- one function per kind ------------------------------------------------------------------------------------
@@ -323,7 +328,8 @@ def _echo_of(entry: TimelineEntry) -> str:
 def _resolved(entry: TimelineEntry) -> str:
     restored, unknown = int(entry.facts.get("restored", 0)), int(entry.facts.get("unknown", 0))
     if not unknown:
-        return _("Resolved: every region is back.")
+        since = _instant(entry, "resolved_at") or entry.at
+        return _("Resolved: every region is back since %(time)s.") % {"time": clock_time(since, beside=entry.at)}
     without_word = ngettext(
         "too little is heard from %(count)s to say", "too little is heard from %(count)s to say", unknown
     ) % {"count": f"{unknown:,}"}

@@ -79,7 +79,7 @@ def watch(*, now: datetime, grace: timedelta = GRACE) -> WatchResult:
     """Watches every minute that is over and drained at ``now``, at most ``MINUTES_PER_CALL`` of them."""
     _begin(now)
     total = WatchResult()
-    while total.watched + total.skipped < MINUTES_PER_CALL:
+    while total.watched < MINUTES_PER_CALL:
         done = _watch_some(now=now, grace=grace)
         total = replace(
             done,
@@ -181,8 +181,8 @@ def _span(watched: int, *, now: datetime, grace: timedelta) -> _Span:
     oldest = (
         InboxBlock.objects.filter(broken_at__isnull=True).order_by("id").values_list("written_at", flat=True).first()
     )
-    # Whatever was written before a minute's end and grace may hold reports of that minute.
-    drained = closed if oldest is None else max(min(minute_of(oldest - grace), closed), first)
+    # A block's instant is that of its earliest report: no minute before it has reports that still wait.
+    drained = closed if oldest is None else max(min(minute_of(oldest), closed), first)
     skip, reason = 0, ""
     patient_from = minute_of(now - PATIENCE)
     if drained < patient_from:
