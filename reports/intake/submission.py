@@ -282,7 +282,7 @@ def _accepted(standing: inbox.Standing, known: Known) -> Accepted:
         kind=kind,
         problem=None if standing.problem_id is None else known.problem_slugs[standing.problem_id],
         received_at=inbox.received_at(standing.id),
-        receipt=_SIGNER.sign("~".join((standing.id.hex, service, region, kind))),
+        receipt=_SIGNER.sign(",".join((standing.id.hex, service, region, kind))),
     )
 
 
@@ -336,7 +336,7 @@ class Receipt:
 def read_receipt(token: str) -> Receipt | None:
     """The receipt in ``token``, or ``None`` unless this site signed it."""
     try:
-        id, service, region, kind = _SIGNER.unsign(token).split("~")
+        id, service, region, kind = _SIGNER.unsign(token).split(",")
         return Receipt(UUID(id), service, region, kind, inbox.received_at(UUID(id)))
     except (signing.BadSignature, ValueError):
         return None

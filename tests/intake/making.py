@@ -37,7 +37,7 @@ def make_catalogue() -> Catalogue:
     britain = Region.objects.create(code="GB", name="United Kingdom", kind="country", parent=world)
     england = Region.objects.create(code="GB-ENG", name="England", kind="nation", parent=britain)
     scotland = Region.objects.create(code="GB-SCT", name="Scotland", kind="nation", parent=britain)
-    Region.objects.create(code="GB-LND", name="London, City of", kind="subdivision", parent=england)
+    Region.objects.create(code="GB~LON", name="London", kind="subdivision", parent=england)
     return Catalogue(
         whatsapp=whatsapp,
         instagram=instagram,
