@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable, MutableMapping
-from importlib import import_module
-from importlib.util import find_spec
 from typing import Any, cast
 
 from django.core.asgi import get_asgi_application
@@ -27,10 +25,9 @@ from django.conf import settings  # noqa: E402
 from django.contrib.staticfiles.handlers import ASGIStaticFilesHandler  # noqa: E402
 from servestatic import ServeStaticASGI  # noqa: E402
 
+from reports.intake.endpoint import report_app  # noqa: E402
+
 REPORT_PATH = "/api/v1/reports/"
-report_app: Application = (
-    import_module("reports.intake.endpoint").report_app if find_spec("reports.intake.endpoint") else django_app
-)
 
 
 def _add_static_headers(headers: Any, _path: str, _url: str) -> None:
@@ -68,7 +65,7 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
         await _lifespan(receive, send)
     elif scope["type"] != "http":
         raise ValueError(f"only HTTP is served here, not {scope['type']}")
-    elif scope["path"] == REPORT_PATH and scope["method"] == "POST":
+    elif scope["path"] == REPORT_PATH:
         await report_app(scope, receive, send)
     elif scope["path"].startswith(settings.STATIC_URL):
         await static_app(scope, receive, send)

@@ -214,6 +214,15 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "VERSION": "1",
     "OAS_VERSION": "3.1.1",
     "SERVE_INCLUDE_SCHEMA": False,
+    # Or two lists of the same field name get names made of numbers.
+    "ENUM_NAME_OVERRIDES": {
+        "RegionStateEnum": "reports.api.serializers.STATES",
+        "ServiceStateEnum": "reports.api.serializers.SERVICE_STATES",
+        "IncidentStateEnum": "reports.api.serializers.INCIDENT_STATES",
+        "OutageStateEnum": "reports.api.serializers.OUTAGE_STATES",
+        "RegionKindEnum": "reports.api.serializers.REGION_KINDS",
+        "ReportKindEnum": "reports.api.serializers.REPORT_KINDS",
+    },
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",

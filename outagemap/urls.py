@@ -22,8 +22,7 @@ async def healthz(_request: HttpRequest) -> HttpResponse:
 urlpatterns: list[URLPattern | URLResolver] = [
     path("healthz", healthz, name="healthz"),
     path("admin/", admin.site.urls),
+    path("api/v1/", include("reports.api.urls")),
+    path("api/docs/", docs, name="api-docs"),
+    path("", include("frontend.urls")),
 ]
-if find_spec("reports.api.urls"):
-    urlpatterns.append(path("api/v1/", include("reports.api.urls")))
-if find_spec("frontend.urls"):
-    urlpatterns.append(path("", include("frontend.urls")))

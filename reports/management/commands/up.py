@@ -12,8 +12,6 @@ import urllib.error
 import urllib.request
 from argparse import ArgumentParser
 from contextlib import suppress
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +19,12 @@ import psycopg
 import redis
 from django.conf import settings
 from django.contrib.auth import get_user_model
-from django.core.management import call_command, get_commands
+from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
 from outagemap import embedded, static
 from outagemap.supervisor import Program, Stopped, Supervisor, SupervisorError
+from reports import tasks
 
 SERVERS, WORK, WEB = 0, 1, 2
 # A database that was killed first replays its log, which may take minutes and must not be cut short.
@@ -126,11 +125,9 @@ def prepare(tell: Any) -> None:
     tell("tables")
     call_command("migrate", interactive=False, verbosity=0)
     tell("partitions")
-    if find_spec("reports.tasks"):
-        import_module("reports.tasks").keep_partitions()
+    tasks.keep_partitions()
     tell("catalogue")
-    if "load_catalogue" in get_commands():
-        call_command("load_catalogue", verbosity=0)
+    call_command("load_catalogue", verbosity=0)
     tell("static files")
     static.collect_if_stale()
     if settings.ADMIN_USER:
