@@ -41,6 +41,9 @@ BROKER_IS_EMBEDDED = not environment.text("REDIS_URL")
 
 if bool(ADMIN_USER) != bool(ADMIN_PASSWORD):
     raise ImproperlyConfigured("ADMIN_USER and ADMIN_PASSWORD: expected both or neither")
+if HTTPS and not TRUSTED_PROXIES:
+    # Nothing here speaks TLS itself, so every visitor would be redirected for ever.
+    raise environment.refuse("TRUSTED_PROXIES", "", "the address of the proxy that ends TLS, since HTTPS is on")
 if LOG_LEVEL not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
     raise environment.refuse("LOG_LEVEL", LOG_LEVEL, "DEBUG, INFO, WARNING or ERROR")
 
@@ -177,7 +180,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
 # --- Static files and the map -----------------------------------------------------------------------------------------
 
 STATIC_URL = "/static/"
-STATIC_ROOT = DATA_DIR / "static"
+STATIC_ROOT = Path(environment.text("STATIC_ROOT", str(DATA_DIR / "static"))).expanduser().absolute()
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {
@@ -249,7 +252,7 @@ SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 SESSION_COOKIE_PATH = CSRF_COOKIE_PATH = ADMIN_PREFIX
 # Only a proxy can say that the visitor came by HTTPS, and only one that overwrites the header may be believed.
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS and TRUSTED_PROXIES else None
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 
 # --- Logs: to standard error, never an address of a visitor -----------------------------------------------------------
 

@@ -9,6 +9,8 @@ from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, URLResolver, include, path
 
+from reports.api.schema import docs
+
 # In place of the admin's autodiscovery, which cannot run beside django-leaflet (see settings.INSTALLED_APPS).
 if find_spec("reports.admin"):
     import_module("reports.admin")

@@ -1,0 +1,1 @@
+"""The public API: the answers of ``reports.status`` as JSON and CSV."""

@@ -1,14 +1,8 @@
 """Every read of the public. Import the questions from here; the answers are in ``reports.status.answers``."""
 
 from reports.status.health import readiness, scenario_banner
-from reports.status.history import (
-    CursorError,
-    incident,
-    incident_history,
-    incident_regions,
-    incident_timeline,
-    incidents,
-)
+from reports.status.history import incident, incident_history, incident_regions, incident_timeline
+from reports.status.listing import CursorError, incidents
 from reports.status.places import locate, region, regions
 from reports.status.present import (
     home,
@@ -20,9 +14,10 @@ from reports.status.present import (
     siblings,
     world_map,
 )
-from reports.status.series import TooManyStepsError, incident_chart, incident_export, service_counts
+from reports.status.series import MOST_STEPS, TooManyStepsError, incident_chart, incident_export, service_counts
 
 __all__ = [
+    "MOST_STEPS",
     "CursorError",
     "TooManyStepsError",
     "home",

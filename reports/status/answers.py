@@ -250,6 +250,8 @@ class TimelineLine:
     source_type: str
     source_url: str
     evidence: EvidenceFigures | None
+    id: int = 0
+    """Orders facts of one instant."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,184 @@
+"""What may be asked for in a query string; a bad value is answered with ``400`` and the name of the parameter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from rest_framework import serializers
+
+from reports import regions as tree
+from reports import status
+from reports.api.serializers import INCIDENT_STATES, REGION_KINDS, REVIEWS, SERVICE_STATES
+from reports.status.catalogue import catalogue
+
+# Before the first outage site and after anybody's use for this one: what lies outside is a slip, and may not even fit
+# into the database's arithmetic.
+EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
+MOST_RESULTS = 1000
+LONGEST_STEP = timedelta(days=1)
+HINTS = 5
+
+
+class InstantField(serializers.DateTimeField):
+    """An instant, ISO 8601; UTC where it names no zone."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(default_timezone=UTC, **options)
+
+    def to_internal_value(self, value: Any) -> datetime:
+        """The instant; an unescaped ``+`` in its zone is forgiven."""
+        # An unescaped "+00:00" arrives as " 00:00".
+        if isinstance(value, str) and "T" in value:
+            value = value.replace(" ", "+")
+        at: datetime = super().to_internal_value(value)
+        if not EARLIEST <= at < LATEST:
+            raise serializers.ValidationError(f"Expected an instant between {EARLIEST.year} and {LATEST.year}.")
+        return at
+
+
+class RegionField(serializers.CharField):
+    """The code of a region; aliases are followed."""
+
+    def to_internal_value(self, value: Any) -> str:
+        """The one that is meant, or what it may be instead."""
+        text = super().to_internal_value(value)
+        found = status.region(text)
+        if found is None:
+            near = (status.region(code) for code in tree.nearest_codes(text, HINTS))
+            raise _unknown("region", text, [f"{link.code} ({link.name})" for link in near if link])
+        return found.code
+
+
+class ServiceField(serializers.CharField):
+    """The slug of a service, one that is no longer on offer included: it has a past."""
+
+    def to_internal_value(self, value: Any) -> str:
+        """The one that is meant, or what it may be instead."""
+        text = super().to_internal_value(value)
+        if text not in catalogue().by_slug:
+            raise _unknown("service", text, [link.slug for link in status.search(text, limit=HINTS)])
+        return text
+
+
+class ProviderField(serializers.CharField):
+    """The slug of a provider."""
+
+    def to_internal_value(self, value: Any) -> str:
+        """The one that is meant, or what it may be instead."""
+        text = super().to_internal_value(value)
+        links = [entry.link for entry in catalogue().entries]
+        if text not in {link.provider for link in links}:
+            near = dict.fromkeys(link.provider for link in status.search(text, limit=HINTS))
+            raise _unknown("provider", text, near)
+        return text
+
+
+class CategoryField(serializers.CharField):
+    """The slug of a category."""
+
+    def to_internal_value(self, value: Any) -> str:
+        """The one that is meant, or what it may be instead."""
+        text = super().to_internal_value(value)
+        known = sorted({entry.link.category for entry in catalogue().entries})
+        if text not in known:
+            raise _unknown("category", text, known)
+        return text
+
+
+def _unknown(what: str, text: str, near: Iterable[str]) -> serializers.ValidationError:
+    hint = f" Did you mean {', '.join(near)}?" if near else ""
+    return serializers.ValidationError(f'Unknown {what} "{text}".{hint}')
+
+
+class Parameters(serializers.Serializer[Any]):
+    """Those of a call without any."""
+
+
+class PageParameters(Parameters):
+    """How much of a list, and from where on."""
+
+    limit = serializers.IntegerField(
+        min_value=1, max_value=MOST_RESULTS, default=100, help_text="How many results at most."
+    )
+    cursor = serializers.CharField(
+        required=False, max_length=500, help_text="From `next` or `previous` of another page; opaque."
+    )
+
+
+class ServicesParameters(PageParameters):
+    """Which services."""
+
+    category = CategoryField(required=False, help_text="Slug of a category.")
+    provider = ProviderField(required=False, help_text="Slug of a provider.")
+    state = serializers.ChoiceField(choices=SERVICE_STATES, required=False)
+    search = serializers.CharField(
+        required=False,
+        max_length=100,
+        help_text="Name, alias or provider; small slips are forgiven. The likeliest first, on one page.",
+    )
+
+
+class ServiceParameters(Parameters):
+    """Which part of a service."""
+
+    region = RegionField(required=False, help_text="Its present in this region only.")
+
+
+class CountsParameters(Parameters):
+    """Which counts, and how coarse."""
+
+    region = RegionField(default="001", help_text="With all that lies in it; `001` is the world.")
+    to = InstantField(required=False, help_text="End, exclusive; now at most, and by default.")
+    step = serializers.IntegerField(
+        default=60,
+        min_value=60,
+        max_value=int(LONGEST_STEP.total_seconds()),
+        help_text=f"Seconds, whole minutes. At most {status.MOST_STEPS} steps are answered.",
+    )
+
+    def get_fields(self) -> dict[str, Any]:
+        """The fields above and ``from``, which Python keeps for itself."""
+        start = InstantField(required=False, help_text="Start; a day before `to` by default.")
+        return {**super().get_fields(), "from": start}
+
+    def validate_step(self, value: int) -> int:
+        """Whole minutes only: counts are kept by the minute."""
+        if value % 60:
+            raise serializers.ValidationError("Expected whole minutes, in seconds.")
+        return value
+
+
+class MapParameters(Parameters):
+    """When."""
+
+    at = InstantField(required=False, help_text="An instant in the past; now by default.")
+
+
+class RegionsParameters(PageParameters):
+    """Which regions."""
+
+    parent = RegionField(required=False, help_text="Those directly in this one.")  # type: ignore[assignment]
+    kind = serializers.ChoiceField(choices=REGION_KINDS, required=False)
+    search = serializers.CharField(required=False, max_length=100, help_text="Beginning of a word of the name.")
+
+
+class LocateParameters(Parameters):
+    """A place on Earth."""
+
+    lat = serializers.FloatField(min_value=-90, max_value=90, help_text="Degrees north, WGS 84.")
+    lon = serializers.FloatField(min_value=-180, max_value=180, help_text="Degrees east, WGS 84.")
+
+
+class IncidentsParameters(PageParameters):
+    """Which incidents."""
+
+    service = ServiceField(required=False, help_text="Slug of a service.")
+    provider = ProviderField(required=False, help_text="Slug of a provider.")
+    region = RegionField(
+        required=False, help_text="The region, what lies in it, and incidents of a whole country that cover it."
+    )
+    state = serializers.ChoiceField(choices=INCIDENT_STATES, required=False)
+    review = serializers.ChoiceField(choices=REVIEWS, required=False)
+    since = InstantField(required=False, help_text="Detected at this instant or later.")

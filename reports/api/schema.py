@@ -1,0 +1,368 @@
+"""The OpenAPI description: prose, parameters, errors and examples of each call, and the pages that show it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from drf_spectacular.renderers import (
+    OpenApiJsonRenderer,
+    OpenApiJsonRenderer2,
+    OpenApiYamlRenderer,
+    OpenApiYamlRenderer2,
+)
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import (
+    OpenApiExample,
+    OpenApiParameter,
+    OpenApiResponse,
+    extend_schema,
+    extend_schema_view,
+    inline_serializer,
+)
+from drf_spectacular.views import SpectacularAPIView
+from rest_framework import serializers as fields
+
+from reports.api import parameters, serializers
+from reports.api.responses import OpenView
+
+PROSE = """
+What people report about services, region by region: what is down now, since when, and where it is back.
+
+* **Free to read**: no key, any origin (CORS `*`). Please keep what you got for as long as `Cache-Control` says.
+* **Cheap to ask again**: every answer has a strong `ETag`; send it as `If-None-Match` and get `304` while nothing
+  changed.
+* **Instants** are ISO 8601, UTC, with a `Z`. **Regions** are ISO 3166-1 (`GB`) or 3166-2 (`GB-ENG`) codes; `001` is the
+  world. A region's figures hold those of the regions in it.
+* **Counts** are counted reports: of one person, service and kind, one in a window of time.
+* **States** of a region are `normal`, `down`, `recovering`, `restored` and `unknown`. Silence is never `normal`.
+* **Lists** come as `results` with the addresses of the `next` and the `previous` page.
+* **Errors** are `{"detail": "…"}`, or, for a bad parameter or field, its name with what is wrong: `{"step": ["…"]}`.
+
+The version in the address changes when an answer would no longer mean the same to a program; new fields may come at any
+time.
+""".strip()
+
+
+# --- errors -----------------------------------------------------------------------------------------------------------
+
+
+class DetailShape(serializers.Shape[Any]):
+    """What went wrong."""
+
+    detail = fields.CharField()
+
+
+_BAD = OpenApiResponse(
+    {"type": "object", "additionalProperties": {"type": "array", "items": {"type": "string"}}},
+    description="A bad parameter, by name.",
+    examples=[
+        OpenApiExample("Bad parameter", value={"region": ['Unknown region "UK-ENG". Did you mean GB-ENG (England)?']})
+    ],
+)
+_MISSING = OpenApiResponse(
+    DetailShape,
+    description="There is none.",
+    examples=[OpenApiExample("Not found", value={"detail": "No service found."})],
+)
+_UNCHANGED = OpenApiResponse(description="Nothing changed since the answer with this `ETag`.")
+_TAG = OpenApiParameter(
+    "If-None-Match", OpenApiTypes.STR, OpenApiParameter.HEADER, description="The `ETag` of an earlier answer."
+)
+_HEADERS = [
+    OpenApiParameter(
+        "ETag",
+        OpenApiTypes.STR,
+        OpenApiParameter.HEADER,
+        response=[200],
+        description="Strong validator of this answer.",
+    ),
+]
+
+
+def _path(name: str, description: str, example: str) -> OpenApiParameter:
+    return OpenApiParameter(
+        name,
+        OpenApiTypes.STR,
+        OpenApiParameter.PATH,
+        description=description,
+        examples=[OpenApiExample(example, value=example)],
+    )
+
+
+_SLUG = _path("slug", "Slug of a service.", "whatsapp")
+_CODE = _path("code", "Code of a region.", "GB-ENG")
+_REF = _path("ref", "Ref of an incident.", "OUT-2026-0142")
+
+
+def _page_of(shape: type[serializers.Shape[Any]]) -> Any:
+    return inline_serializer(
+        f"{shape.__name__.removesuffix('Shape')}Page",
+        {
+            "next": fields.URLField(allow_null=True),
+            "previous": fields.URLField(allow_null=True),
+            "results": shape(many=True),
+        },
+    )
+
+
+def _call(
+    name: str,
+    tag: str,
+    summary: str,
+    answer: Any,
+    *asked: OpenApiParameter | type[parameters.Parameters],
+    description: str = "",
+    example: Any = None,
+    kept: bool = True,
+    bad: bool = True,
+    missing: bool = True,
+) -> Any:
+    """The description of a ``GET``: ``asked`` are its path and query parameters, ``example`` an answer."""
+    examples = [] if example is None else [OpenApiExample("Answer", value=example)]
+    responses: dict[int, Any] = {200: OpenApiResponse(answer, description="The answer.", examples=examples)}
+    if kept:
+        responses[304] = _UNCHANGED
+    if bad:
+        responses[400] = _BAD
+    if missing:
+        responses[404] = _MISSING
+    return extend_schema_view(
+        get=extend_schema(
+            operation_id=name,
+            tags=[tag],
+            summary=summary,
+            description=description or summary,
+            parameters=[*asked, *([_TAG, *_HEADERS] if kept else [])],
+            responses=responses,
+        )
+    )
+
+
+# --- examples ---------------------------------------------------------------------------------------------------------
+
+_SERVICE = {
+    "slug": "whatsapp",
+    "name": "WhatsApp",
+    "provider": "meta",
+    "category": "messaging",
+    "state": "down",
+    "since": "2026-04-03T18:02:00Z",
+    "regions_down": 12,
+    "people_affected": 214_000_000,
+    "reports_last_hour": 4213,
+    "baseline_last_hour": 37.4,
+    "working_last_hour": 61,
+    "incident": "OUT-2026-0142",
+    "echo_of": None,
+}
+_MAP = {
+    "at": "2026-04-03T18:40:00Z",
+    "version": "5d41402abc4b2a76b9",
+    "regions": {
+        "GB-ENG": {
+            "state": "down",
+            "since": "2026-04-03T18:02:00Z",
+            "reports": 1204,
+            "expected": 6.1,
+            "ratio": 197.377,
+            "covered_by": None,
+        }
+    },
+}
+_COUNTS = {
+    "service": "whatsapp",
+    "region": "GB-ENG",
+    "start": "2026-04-03T18:00:00Z",
+    "step": 300,
+    "reports": [3, 41, 322],
+    "working": [0, 0, 2],
+    "expected": [0.51, 0.51, 0.52],
+    "upper": [3.0, 3.0, 3.0],
+    "baseline_version": "1f2e3d4c5b6a",
+}
+_REGION = {
+    "code": "GB-ENG",
+    "name": "England",
+    "parent": "GB",
+    "kind": "nation",
+    "population": 57_751_362,
+    "population_estimated": True,
+}
+_REPORT = {
+    "service": "whatsapp",
+    "region": "GB-ENG",
+    "kind": "down",
+    "problem": "messages",
+    "id": "0b8e9a52-3f7c-4d5e-9a41-6c2f8d1e7b30",
+}
+_ACCEPTED = {
+    "id": "019d5463-6a40-7c31-8f0e-2b5d9c4a7e11",
+    "service": "whatsapp",
+    "region": "GB-ENG",
+    "kind": "down",
+    "problem": "messages",
+    "received_at": "2026-04-03T18:04:12.345Z",
+    "receipt": "019d54636a407c318f0e2b5d9c4a7e11~whatsapp~GB-ENG~down.W3q…",
+}
+
+# --- the calls --------------------------------------------------------------------------------------------------------
+
+services = _call(
+    "services_list",
+    "services",
+    "Services with their present state",
+    _page_of(serializers.ServiceShape),
+    parameters.ServicesParameters,
+    example={"next": None, "previous": None, "results": [_SERVICE]},
+    missing=False,
+)
+service = _call(
+    "services_one",
+    "services",
+    "One service, or one region of it",
+    serializers.ServiceDetailShape,
+    _SLUG,
+    parameters.ServiceParameters,
+    description="With `region`, every figure is that region's; its `state` is what was decided for it or for a region "
+    "above, else the worst of the regions in it.",
+    example={
+        **_SERVICE,
+        "down": [],
+        "restored": [],
+        "problems": [{"problem": "messages", "label": "Messages", "reports": 2891}],
+    },
+)
+counts = _call(
+    "services_counts",
+    "services",
+    "Counts of a service and region through time, beside what was expected",
+    serializers.CountsShape,
+    _SLUG,
+    parameters.CountsParameters,
+    description="Whole minutes that are over. A last step that `to` cuts short holds, and expects, what came before "
+    "`to`.",
+    example=_COUNTS,
+)
+service_map = _call(
+    "services_map",
+    "services",
+    "The regions where a service is not normal, now or at a past instant",
+    serializers.MapShape,
+    _SLUG,
+    parameters.MapParameters,
+    description="Regions that are not in the answer are normal. A region in a country that is down as a whole takes "
+    "its state (`covered_by`), unless something was decided for the region itself. The past is told by what is known "
+    "today: onsets and restorations at their estimated instants.",
+    example=_MAP,
+)
+regions = _call(
+    "regions_list",
+    "regions",
+    "The regions that can be reported from",
+    _page_of(serializers.RegionShape),
+    parameters.RegionsParameters,
+    example={"next": None, "previous": None, "results": [_REGION]},
+    missing=False,
+)
+region = _call("regions_one", "regions", "One region", serializers.RegionShape, _CODE, example=_REGION, bad=False)
+locate = _call(
+    "regions_locate",
+    "regions",
+    "The region at a coordinate",
+    serializers.RegionShape,
+    parameters.LocateParameters,
+    description="The coordinate is neither stored nor logged by this program. At sea, beyond 25 km of any coast, there "
+    "is none.",
+    example=_REGION,
+    kept=False,
+)
+incidents = _call(
+    "incidents_list",
+    "incidents",
+    "Incidents, the latest detected first",
+    _page_of(serializers.IncidentShape),
+    parameters.IncidentsParameters,
+    description="Rejected and merged incidents are among them; `review` says so.",
+    missing=False,
+)
+incident = _call("incidents_one", "incidents", "One incident", serializers.IncidentShape, _REF, bad=False)
+incident_regions = _call(
+    "incidents_regions",
+    "incidents",
+    "An incident region by region",
+    _page_of(serializers.RegionalOutageShape),
+    _REF,
+    parameters.PageParameters,
+    description="Each with its own onset and restoration. Regions that were withdrawn are left out; the timeline tells "
+    "of them.",
+)
+incident_timeline = _call(
+    "incidents_timeline",
+    "incidents",
+    "The dated facts of an incident, in order",
+    _page_of(serializers.TimelineLineShape),
+    _REF,
+    parameters.PageParameters,
+)
+incident_export = extend_schema_view(
+    get=extend_schema(
+        operation_id="incidents_export",
+        tags=["incidents"],
+        summary="The counts behind an incident, as CSV",
+        description="One line for each minute and region (the world and each region of the incident, with all that "
+        "lies in it), from two hours before the onset to an hour after the end: `minute`, `region`, `reports`, "
+        "`working`, `networks`, `expected`, `upper`, `baseline_version`. Every figure of the incident can be recomputed from it.",
+        parameters=[_REF],
+        responses={(200, "text/csv"): OpenApiTypes.STR, 404: _MISSING},
+    )
+)
+reports = extend_schema_view(
+    post=extend_schema(
+        operation_id="reports_create",
+        tags=["reports"],
+        summary="Report that a service is down for you, or works again",
+        description="Answered when the report is on disk. Send your own `id` to be able to send it again safely: the "
+        "answer is the same, and it counts once.",
+        request=serializers.ReportShape,
+        responses={
+            202: OpenApiResponse(
+                serializers.AcceptedShape,
+                description="Accepted.",
+                examples=[OpenApiExample("Accepted", value=_ACCEPTED)],
+            ),
+            400: OpenApiResponse(
+                {"type": "object", "additionalProperties": True},
+                description="Not a report: a bad field, by name, or a body that is no JSON.",
+                examples=[
+                    OpenApiExample(
+                        "Unknown region",
+                        value={"region": ['Unknown region "UK-ENG". Did you mean GB-ENG (England)?']},
+                    ),
+                    OpenApiExample("No JSON", value={"detail": "JSON parse error - Expecting value"}),
+                ],
+            ),
+            413: OpenApiResponse(DetailShape, description="The body is larger than 8 KB."),
+            415: OpenApiResponse(DetailShape, description="Neither JSON nor a form."),
+            503: OpenApiResponse(DetailShape, description="Cannot be stored now; see `Retry-After`."),
+        },
+        examples=[OpenApiExample("Report", value=_REPORT, request_only=True)],
+    )
+)
+hidden = extend_schema(exclude=True)
+
+
+# --- where it is shown ------------------------------------------------------------------------------------------------
+
+
+class SchemaView(OpenView, SpectacularAPIView):
+    """The OpenAPI document: JSON unless YAML is asked for."""
+
+    renderer_classes = [OpenApiJsonRenderer2, OpenApiJsonRenderer, OpenApiYamlRenderer2, OpenApiYamlRenderer]  # noqa: RUF012
+    custom_settings = {"DESCRIPTION": PROSE}  # noqa: RUF012
+
+
+def docs(request: HttpRequest) -> HttpResponse:
+    """The page on which the calls can be read and tried."""
+    return render(request, "reports/api/docs.html")

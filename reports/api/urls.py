@@ -1,0 +1,27 @@
+"""The addresses of ``/api/v1/``."""
+
+from __future__ import annotations
+
+from django.urls import path, re_path
+
+from reports.api import schema, views
+
+app_name = "api"
+urlpatterns = [
+    path("reports/", views.ReportsView.as_view(), name="reports"),
+    path("services/", views.ServicesView.as_view(), name="services"),
+    path("services/<slug:slug>/", views.ServiceView.as_view(), name="service"),
+    path("services/<slug:slug>/counts/", views.CountsView.as_view(), name="counts"),
+    path("services/<slug:slug>/map/", views.MapView.as_view(), name="map"),
+    path("regions/", views.RegionsView.as_view(), name="regions"),
+    path("regions/locate/", views.LocateView.as_view(), name="locate"),
+    path("regions/<slug:code>/", views.RegionView.as_view(), name="region"),
+    path("incidents/", views.IncidentsView.as_view(), name="incidents"),
+    path("incidents/<slug:ref>/", views.IncidentView.as_view(), name="incident"),
+    path("incidents/<slug:ref>/regions/", views.IncidentRegionsView.as_view(), name="incident-regions"),
+    path("incidents/<slug:ref>/timeline/", views.IncidentTimelineView.as_view(), name="incident-timeline"),
+    path("incidents/<slug:ref>/export.csv", views.IncidentExportView.as_view(), name="incident-export"),
+    path("schema/", schema.SchemaView.as_view(), name="schema"),
+    # Only with its slash: without one, Django leads the way to the address that has it.
+    re_path(r"^.*/$", views.UnknownCallView.as_view()),
+]
