@@ -313,7 +313,8 @@ incident_export = extend_schema_view(
         summary="The counts behind an incident, as CSV",
         description="One line for each minute and region (the world and each region of the incident, with all that "
         "lies in it), from two hours before the onset to an hour after the end: `minute`, `region`, `reports`, "
-        "`working`, `networks`, `expected`, `upper`, `baseline_version`. Every figure of the incident can be recomputed from it.",
+        "`working`, `networks`, `expected`, `upper`, `baseline_version`. Every figure of the incident can be "
+        "recomputed from it.",
         parameters=[_REF],
         responses={(200, "text/csv"): OpenApiTypes.STR, 404: _MISSING},
     )

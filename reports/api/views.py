@@ -387,6 +387,8 @@ class ReportsView(OpenView):
 class UnknownCallView(OpenView):
     """What nobody knows, in the shape of the other errors."""
 
+    methods = ()
+
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:  # noqa: ARG002
         """Ends every request, whatever its method."""
         raise NotFound("There is no such call: /api/v1/schema/ lists them all.")
