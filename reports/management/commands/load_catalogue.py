@@ -57,7 +57,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--folder", type=Path, default=FOLDER, help="where categories, providers and services lie")
 
-    def handle(self, *args: Any, folder: Path, verbosity: int, **options: Any) -> None:  # noqa: ARG002
+    def handle(self, *args: Any, folder: Path, verbosity: int, **options: Any) -> None:
         with transaction.atomic():
             changes = load(folder)
         if verbosity:
