@@ -74,19 +74,20 @@ def copy_in(raw: Cursor, table: str, columns: Sequence[tuple[str, str, NDArray[A
     fields: list[tuple[str, str]] = [("fields", ">i2")]
     for i, (_name, kind, _values) in enumerate(columns):
         fields.append((f"length{i}", ">i4"))
-        if kind.startswith("text:"):
-            fields.append((f"value{i}", f"S{max(1, len(kind[5:].encode()))}") if kind[5:] else (f"value{i}", "V0"))
-        elif kind != "null":
-            fields.append((f"value{i}", _WIRE[kind]))
+        if not kind.startswith("text:"):
+            fields.extend([(f"value{i}", _WIRE[kind])] if kind != "null" else [])
+        elif text := kind[5:].encode():
+            fields.append((f"value{i}", f"S{len(text)}"))
     packed = np.zeros(rows, dtype=np.dtype(fields))
     packed["fields"] = len(columns)
     for i, (_name, kind, values) in enumerate(columns):
         if kind == "null":
             packed[f"length{i}"] = -1
         elif kind.startswith("text:"):
-            packed[f"length{i}"] = len(kind[5:].encode())
-            if kind[5:]:
-                packed[f"value{i}"] = kind[5:].encode()
+            text = kind[5:].encode()
+            packed[f"length{i}"] = len(text)
+            if text:
+                packed[f"value{i}"] = text
         else:
             assert values is not None
             packed[f"length{i}"] = packed.dtype[f"value{i}"].itemsize
