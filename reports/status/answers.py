@@ -316,6 +316,8 @@ class Readiness:
     """From the end of the last minute that was watched."""
     inbox_blocks: int
     problems: tuple[str, ...] = ()
+    broken_blocks: int = 0
+    """Blocks that could not be read and were set aside: an administrator has to look, but the rest goes on."""
 
 
 @dataclass(frozen=True)

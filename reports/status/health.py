@@ -8,7 +8,7 @@ from functools import cache
 import redis
 from django.conf import settings
 from django.db import DatabaseError
-from django.db.models import Count, Min
+from django.db.models import Count, Min, Q
 
 from reports import clock, scenarios
 from reports.models import DetectorState, DrainBatch, InboxBlock
@@ -38,13 +38,16 @@ def readiness(*, now: datetime) -> Readiness:
     """Asked anew each time, never kept. Raises nothing: what does not answer is a problem in the answer."""
     problems: list[str] = []
     drained = watched = waiting_since = None
-    blocks = 0
+    blocks = broken = 0
     database = True
     try:
         drained = DrainBatch.objects.order_by("-id").values_list("drained_at", flat=True).first()
         watched = DetectorState.objects.values_list("minute", flat=True).first()
-        inbox = InboxBlock.objects.aggregate(blocks=Count("id"), since=Min("written_at"))
-        blocks, waiting_since = inbox["blocks"], inbox["since"]
+        waiting = Q(broken_at=None)
+        inbox = InboxBlock.objects.aggregate(
+            blocks=Count("id", filter=waiting), since=Min("written_at", filter=waiting), broken=Count("broken_at")
+        )
+        blocks, waiting_since, broken = inbox["blocks"], inbox["since"], inbox["broken"]
     except DatabaseError:
         database = False
         problems.append("The database does not answer.")
@@ -67,6 +70,7 @@ def readiness(*, now: datetime) -> Readiness:
         last_watch_age=watch_age,
         inbox_blocks=blocks,
         problems=tuple(problems),
+        broken_blocks=broken,
     )
 
 

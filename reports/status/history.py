@@ -151,8 +151,8 @@ def _first_evidence(ids: Sequence[int]) -> dict[int, Evidence]:
     rows = (
         Evidence.objects.filter(incident__in=ids, decision="opened")
         .select_related("region")
-        .order_by("incident", "decided_at", "log10_p", "id")
-        .distinct("incident")
+        .order_by("incident_id", "decided_at", "log10_p", "id")
+        .distinct("incident_id")
     )
     return {row.incident_id: row for row in rows}
 

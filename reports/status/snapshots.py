@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from threading import RLock
 from typing import TypeVar, cast
+from uuid import UUID
 
 from django.db import connection
 
@@ -25,7 +26,7 @@ CATALOGUE_SECONDS = 60.0
 MAX_ANSWERS = 512
 
 VERSION = """
-SELECT d.minute, d.saved_at, d.baseline_id,
+SELECT d.minute, d.mark, d.baseline_id,
        (SELECT max(id) FROM reports_drainbatch),
        (SELECT max(id) FROM reports_incident),
        (SELECT max(id) FROM reports_timelineentry),
@@ -45,7 +46,8 @@ class Version:
 
     watched_minute: datetime | None
     """The last minute that detection has seen, by its beginning; ``None`` before the first cycle."""
-    saved_at: datetime | None
+    mark: UUID | None
+    """Another one after each cycle."""
     baseline_id: int | None
     drained: int
     acts: tuple[int, int, int]
@@ -74,7 +76,7 @@ def version() -> Version:
             return _version
         with connection.cursor() as cursor:
             cursor.execute(VERSION)
-            minute, saved_at, baseline, *ids, newest_baseline = cursor.fetchone()
+            minute, mark, baseline, *ids, newest_baseline = cursor.fetchone()
         drained, incident, entry, statement, service, region = (number or 0 for number in ids)
         if moment - _catalogued_at >= CATALOGUE_SECONDS:
             _catalogue_reads += 1
@@ -85,7 +87,7 @@ def version() -> Version:
             _counted_at = moment
         _version = Version(
             watched_minute=minute,
-            saved_at=saved_at,
+            mark=mark,
             baseline_id=baseline or newest_baseline,
             drained=drained,
             acts=(incident, entry, statement),
