@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 from django.conf import settings
@@ -246,10 +246,7 @@ async def asubmit(data: Mapping[str, object], *, address: str, received_at: date
     """
     known = catalogue.at_hand() or await _catalogue()
     submission = _validate(data, known)
-    keys = guard.known_secrets(received_at)
-    if keys is None:
-        keys = await _in_thread(lambda: guard.read_secrets(received_at))
-    who = guard.pseudonyms(address, client=client, keys=keys)
+    who = guard.pseudonyms(address, client=client, keys=await _secrets(received_at))
     standing = await inbox.coalescer().put(_entry(submission, who, received_at))
     return _accepted(standing, known)
 
@@ -286,22 +283,37 @@ def _accepted(standing: inbox.Standing, known: Known) -> Accepted:
     )
 
 
-_refreshing: asyncio.Task[Known] | None = None
-
-
 async def _catalogue() -> Known:
     """The catalogue; an old one while a new one is being read, which nobody has to wait for."""
-    global _refreshing
-    if _refreshing is None or _refreshing.done() or _refreshing.get_loop() is not asyncio.get_running_loop():
-        _refreshing = asyncio.create_task(_in_thread(catalogue.read))
-        _refreshing.add_done_callback(_note_failure)
+    reading = _once("catalogue", catalogue.read)
     known = catalogue.stale()
-    return known if known is not None else await asyncio.shield(_refreshing)
+    return known if known is not None else await asyncio.shield(reading)
 
 
-def _note_failure(task: asyncio.Task[Known]) -> None:
-    if not task.cancelled() and task.exception() is not None:
-        logger.warning("the catalogue could not be read anew: %s", task.exception())
+async def _secrets(at: datetime) -> guard.Secrets:
+    found = guard.known_secrets(at)
+    return found or await asyncio.shield(_once(guard.days_of(at), lambda: guard.read_secrets(at)))
+
+
+_under_way: dict[object, asyncio.Task[Any]] = {}
+
+
+def _once(what: object, call: Callable[[], _T]) -> asyncio.Task[_T]:
+    """``call`` in a thread; those who ask for the same while it is under way share it.
+
+    At midnight, or when the catalogue grew old, hundreds of requests find out in the same moment.
+    """
+    key = (asyncio.get_running_loop(), what)
+    if key not in _under_way:
+        task = _under_way[key] = asyncio.create_task(_in_thread(call))
+
+        def done(task: asyncio.Task[_T]) -> None:
+            del _under_way[key]
+            if not task.cancelled() and task.exception() is not None:
+                logger.warning("could not read from the database: %r", task.exception())
+
+        task.add_done_callback(done)
+    return _under_way[key]
 
 
 async def _in_thread(call: Callable[[], _T]) -> _T:
