@@ -1,0 +1,1 @@
+"""The pages: server-rendered, readable without a script, made only of what `reports.status` answers."""

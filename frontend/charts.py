@@ -1,0 +1,297 @@
+"""Numbers to SVG: every plot is a square of 1,000 by 1,000 units that the page stretches to the room it has.
+
+Text never lies inside a stretched plot: ticks are given as percentages, to be placed beside it, so that letters keep
+their size on a telephone. ``y`` grows downwards, as in SVG. Nothing here knows Django, a clock or a database.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+SIDE = 1000
+"""Units along each side of a plot."""
+
+STATES = ("down", "recovering", "restored", "unknown", "normal")
+"""The states of a region in the order in which they are stacked, from the bottom up."""
+
+_STEPS = (
+    timedelta(minutes=5),
+    timedelta(minutes=10),
+    timedelta(minutes=15),
+    timedelta(minutes=30),
+    timedelta(hours=1),
+    timedelta(hours=2),
+    timedelta(hours=3),
+    timedelta(hours=6),
+    timedelta(hours=12),
+    timedelta(days=1),
+    timedelta(days=2),
+    timedelta(days=7),
+)
+
+
+@dataclass(frozen=True)
+class Tick:
+    """A mark on an axis: ``percent`` of its length, from the left or from the top, and the value it stands for."""
+
+    percent: str
+    value: float
+    minor: bool = False
+    """May be left out where room is scarce."""
+
+
+@dataclass(frozen=True)
+class TimeTick:
+    """A mark on a time axis."""
+
+    percent: str
+    at: datetime
+    minor: bool = False
+    midnight: bool = False
+
+
+@dataclass(frozen=True)
+class Span:
+    """One state from ``start`` to ``end``; ``x`` and ``width`` in units of a plot, ``width`` at least 1."""
+
+    state: str
+    start: datetime
+    end: datetime
+    x: int
+    width: int
+
+
+@dataclass(frozen=True)
+class CountsPlot:
+    """A finished chart of counts: path data of each series, and both axes."""
+
+    reports: str
+    reports_area: str
+    working: str
+    expected: str
+    band: str
+    top: float
+    y_ticks: tuple[Tick, ...]
+    x_ticks: tuple[TimeTick, ...]
+    start: datetime
+    end: datetime
+
+
+def percent(share: float) -> str:
+    """``share`` of one as an SVG length: ``0.125`` gives ``12.5%``; never in scientific or localised notation."""
+    text = f"{100 * share:.2f}".rstrip("0").rstrip(".")
+    return f"{'0' if text == '-0' else text}%"
+
+
+def nice_top(largest: float) -> float:
+    """The upper end of an axis that holds ``largest``: 4, 8, 10, 20, 40, 80, 100, 200 ...; at least 4, so that one
+    report in an hour does not fill a chart.
+    """
+    if not math.isfinite(largest) or largest <= 4:
+        return 4.0
+    scale = 10.0 ** math.floor(math.log10(largest))
+    return next(step * scale for step in (1, 2, 4, 6, 8, 10) if step * scale >= largest)
+
+
+def y_ticks(top: float) -> tuple[Tick, ...]:
+    """Ticks at 0, a half and the whole of ``top``, quarters as minor ones; whole numbers only."""
+    found = []
+    for quarter in range(5):
+        value = top * quarter / 4
+        if value == int(value):
+            found.append(Tick(percent(1 - quarter / 4), value, minor=quarter % 2 == 1))
+    return tuple(found)
+
+
+def time_ticks(start: datetime, end: datetime, *, most: int = 9) -> tuple[TimeTick, ...]:
+    """At most ``most`` round instants (UTC) strictly inside ``[start, end]``; every second one is minor.
+
+    None for an empty or a backward range.
+    """
+    length = end - start
+    if length <= timedelta(0):
+        return ()
+    step = next((step for step in _STEPS if length / step <= most), length / most)
+    day = start.replace(hour=0, minute=0, second=0, microsecond=0)
+    number = math.floor((start - day) / step) + 1
+    found = []
+    while (at := day + number * step) < end:
+        share = (at - start) / length
+        # A label at the very edge would be cut off.
+        if 0.015 < share < 0.985:
+            midnight = (at.hour, at.minute) == (0, 0)
+            found.append(TimeTick(percent(share), at, minor=number % 2 == 1, midnight=midnight))
+        number += 1
+    return tuple(found)
+
+
+def _y(value: float, top: float) -> int:
+    return round(SIDE * (1 - min(max(value / top, 0.0), 1.0)))
+
+
+def _x(index: int, count: int) -> int:
+    return round(SIDE * index / count)
+
+
+def steps_line(values: Sequence[float], top: float) -> str:
+    """Path data of a step line: ``values[i]`` holds over the i-th of ``len(values)`` equal parts of the width.
+
+    Values beyond ``top`` are cut at it. Empty for no values.
+    """
+    if not values:
+        return ""
+    heights = [_y(value, top) for value in values]
+    path = [f"M0 {heights[0]}"]
+    for i, height in enumerate(heights[1:], start=1):
+        if height != heights[i - 1]:
+            path.append(f"H{_x(i, len(values))}V{height}")
+    return "".join([*path, f"H{SIDE}"])
+
+
+def steps_area(values: Sequence[float], top: float) -> str:
+    """Path data of the area under :func:`steps_line`, closed along the bottom."""
+    line = steps_line(values, top)
+    return f"{line}V{SIDE}H0Z" if line else ""
+
+
+def smooth_line(values: Sequence[float], top: float) -> str:
+    """Path data of straight lines through the middle of each of ``len(values)`` parts, drawn out to both edges."""
+    points = _middles(values, top)
+    return "M" + "L".join(f"{x} {y}" for x, y in points) if points else ""
+
+
+def band(low: Sequence[float], high: Sequence[float], top: float) -> str:
+    """Path data of the area between two lines of equal length. Raises ``ValueError`` where the lengths differ."""
+    if len(low) != len(high):
+        raise ValueError("both edges of a band need equally many values")
+    upper, lower = _middles(high, top), _middles(low, top)
+    if not upper:
+        return ""
+    return "M" + "L".join(f"{x} {y}" for x, y in [*upper, *reversed(lower)]) + "Z"
+
+
+def _middles(values: Sequence[float], top: float) -> list[tuple[int, int]]:
+    count = len(values)
+    if not count:
+        return []
+    heights = [_y(value, top) for value in values]
+    inner = [(round(SIDE * (i + 0.5) / count), height) for i, height in enumerate(heights)]
+    points = [(0, heights[0]), *inner, (SIDE, heights[-1])]
+    # A point halfway along a level stretch draws nothing.
+    return [
+        point
+        for i, point in enumerate(points)
+        if i in (0, len(points) - 1) or not points[i - 1][1] == point[1] == points[i + 1][1]
+    ]
+
+
+def counts_plot(
+    *,
+    start: datetime,
+    step: timedelta,
+    reports: Sequence[float],
+    working: Sequence[float],
+    expected: Sequence[float],
+    upper: Sequence[float],
+    most_ticks: int = 9,
+) -> CountsPlot:
+    """The chart of one series of counts: reports, works-again reports, and the band of what is ordinary.
+
+    All sequences hold counts a ``step`` from ``start`` on; ``expected`` and ``upper`` may be empty where there is no
+    baseline. The scale starts at zero and is shared by all series.
+    """
+    end = start + step * len(reports)
+    top = nice_top(max([*reports, *working, *upper], default=0))
+    return CountsPlot(
+        reports=steps_line(reports, top),
+        reports_area=steps_area(reports, top),
+        working=steps_line(working, top),
+        expected=smooth_line(expected, top),
+        band=band([0.0] * len(upper), upper, top),
+        top=top,
+        y_ticks=y_ticks(top),
+        x_ticks=time_ticks(start, end, most=most_ticks),
+        start=start,
+        end=end,
+    )
+
+
+def state_at(changes: Sequence[tuple[datetime, str]], at: datetime) -> str:
+    """The state at ``at`` after ``changes`` (instant, state) in order of time; ``normal`` before the first."""
+    number = bisect_right(changes, at, key=lambda change: change[0])
+    return changes[number - 1][1] if number else "normal"
+
+
+def position(at: datetime, start: datetime, end: datetime) -> int:
+    """Where ``at`` lies in ``[start, end]``, in units of a plot; cut at both edges, 0 for an empty range."""
+    length = end - start
+    if length <= timedelta(0):
+        return 0
+    return round(SIDE * min(max((at - start) / length, 0.0), 1.0))
+
+
+def spans(changes: Sequence[tuple[datetime, str]], start: datetime, end: datetime) -> tuple[Span, ...]:
+    """The stretches of one region that were not ``normal`` within ``[start, end]``, in order, none overlapping."""
+    found = []
+    for i, (since, state) in enumerate(changes):
+        until = changes[i + 1][0] if i + 1 < len(changes) else end
+        since, until = max(since, start), min(until, end)
+        if state == "normal" or until <= since:
+            continue
+        x = position(since, start, end)
+        found.append(Span(state, since, until, x, max(position(until, start, end) - x, 1)))
+    return tuple(found)
+
+
+def shares(
+    people: Mapping[str, float],
+    changes: Mapping[str, Sequence[tuple[datetime, str]]],
+    start: datetime,
+    end: datetime,
+    *,
+    parts: int,
+) -> dict[str, list[float]]:
+    """For each state, the share of ``people`` (region to population) who live in it, at ``parts + 1`` instants.
+
+    The instants divide ``[start, end]`` evenly, both ends included; at each the shares add up to one, or are all zero
+    where nobody lives. Regions without ``changes`` are ``normal``.
+    """
+    whole = sum(people.values())
+    found = {state: [0.0] * (parts + 1) for state in STATES}
+    if whole <= 0:
+        return found
+    for region, population in people.items():
+        course = changes.get(region, ())
+        for i in range(parts + 1):
+            at = start + (end - start) * i / parts
+            found[state_at(course, at)][i] += population / whole
+    return found
+
+
+def stack(layers: Sequence[Sequence[float]]) -> tuple[str, ...]:
+    """Path data of areas stacked from the bottom up; ``layers[k][i]`` is the share of layer k at the i-th instant.
+
+    Sums beyond one are cut. All layers are equally long, else ``ValueError``. A layer that is nowhere more than
+    nothing gives an empty path.
+    """
+    if len({len(layer) for layer in layers}) > 1:
+        raise ValueError("layers to be stacked need equally many values")
+    if not layers or len(layers[0]) < 2:
+        return tuple("" for _ in layers)
+    last = len(layers[0]) - 1
+    floor = [0.0] * (last + 1)
+    paths = []
+    for layer in layers:
+        ceiling = [low + share for low, share in zip(floor, layer, strict=True)]
+        if max(layer) <= 0:
+            paths.append("")
+        else:
+            upper = [f"{_x(i, last)} {_y(value, 1.0)}" for i, value in enumerate(ceiling)]
+            lower = [f"{_x(i, last)} {_y(value, 1.0)}" for i, value in enumerate(floor)]
+            paths.append("M" + "L".join([*upper, *reversed(lower)]) + "Z")
+        floor = ceiling
+    return tuple(paths)

@@ -1,0 +1,80 @@
+"""Where a visitor is: what they chose, else a guess from their browser's language; never from their address."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+
+from django.http import HttpRequest
+
+from reports import status
+from reports.status.answers import RegionLink
+
+WORLD = "001"
+
+
+@dataclass(frozen=True)
+class PlaceForm:
+    """The two fields of the report's form. ``guessed`` is true where nobody chose."""
+
+    countries: tuple[RegionLink, ...]
+    country: RegionLink | None
+    regions: tuple[RegionLink, ...]
+    region: RegionLink | None
+    guessed: bool
+
+
+@cache
+def countries() -> tuple[RegionLink, ...]:
+    """Every country by name."""
+    return tuple(sorted(status.regions(kind="country"), key=lambda link: link.name))
+
+
+@cache
+def regions_of(country: str) -> tuple[RegionLink, ...]:
+    """What a country is divided into, by name; what lies in a nation (England) stands with the rest."""
+    found: list[RegionLink] = []
+    for link in status.regions(parent=country):
+        found.append(link)
+        if link.kind == "nation":
+            found.extend(status.regions(parent=link.code))
+    return tuple(sorted(found, key=lambda link: link.name))
+
+
+def guessed_country(accept_language: str) -> str | None:
+    """The country in the first language tag that names one (``en-GB`` gives ``GB``); ``None`` where none does.
+
+    A bare ``en`` says nothing about where somebody is.
+    """
+    for tag in accept_language.split(","):
+        found = re.match(r"\s*[A-Za-z]{2,3}(?:-[A-Za-z]{4})?-([A-Za-z]{2})\b", tag)
+        link = status.region(found[1]) if found else None
+        if link and link.kind == "country":
+            return link.code
+    return None
+
+
+def place_form(request: HttpRequest, chosen: RegionLink | None) -> PlaceForm:
+    """The fields, set to the region that the page is about, to ``?country=``, or to a guess."""
+    region = chosen if chosen and chosen.code != WORLD else None
+    if region is None and (asked := request.GET.get("country", "")[:10]):
+        region = status.region(asked)
+    guessed = region is None
+    code = region.code[:2] if region else guessed_country(request.headers.get("Accept-Language", "")[:200])
+    country = status.region(code) if code and code != WORLD else None
+    return PlaceForm(
+        countries=countries(),
+        country=country,
+        regions=regions_of(country.code) if country else (),
+        region=region if region and region.kind != "country" else None,
+        guessed=guessed and country is not None,
+    )
+
+
+def chosen_region(country: str, region: str) -> str:
+    """The code that a plain form means: the region, unless it lies in another country than the one chosen since."""
+    country, region = country.strip(), region.strip()
+    if region and (not country or country == WORLD or region[:2].upper() == country[:2].upper()):
+        return region
+    return country or WORLD

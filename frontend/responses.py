@@ -1,0 +1,71 @@
+"""How an answer goes out: rendered once, named by its content, so that nothing new costs a 304."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from hashlib import blake2b
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http.response import HttpResponseBase
+from django.template.loader import render_to_string
+from django.utils.cache import get_conditional_response, patch_vary_headers
+
+from frontend.charts import STATES
+from reports import status
+
+SVG = "image/svg+xml; charset=utf-8"
+HTML = "text/html; charset=utf-8"
+
+
+def page(
+    request: HttpRequest,
+    template: str,
+    context: Mapping[str, object],
+    *,
+    now: datetime,
+    live: str | None = None,
+    refresh_seconds: int = 15,
+    vary: tuple[str, ...] = (),
+    code: int = 200,
+) -> HttpResponseBase:
+    """The page, or with ``?part=live`` only what changes on it: the fragment ``live``.
+
+    Every page of a replaying site says so, and lives by the scenario's quicker clock.
+    """
+    banner = status.scenario_banner(now)
+    whole = {
+        **context,
+        "now": now,
+        "banner": banner,
+        "map_legend": STATES[:4],
+        "refresh": (3 if banner else refresh_seconds) if live else None,
+    }
+    wanted = live if live and request.GET.get("part") == "live" else template
+    return answer(request, render_to_string(wanted, whole, request=request), HTML, vary=vary, code=code)
+
+
+def drawing(request: HttpRequest, template: str, context: Mapping[str, object]) -> HttpResponseBase:
+    """A standalone SVG."""
+    return answer(request, render_to_string(template, context), SVG)
+
+
+def answer(
+    request: HttpRequest, body: str, content_type: str, *, vary: tuple[str, ...] = (), code: int = 200
+) -> HttpResponseBase:
+    """The answer with a strong tag of its content; 304 where the reader has it already."""
+    response = HttpResponse(body, content_type=content_type, status=code)
+    # Kept by the browser, but asked about each time: a page about an outage must not be an old one.
+    response["Cache-Control"] = "no-cache"
+    if vary:
+        patch_vary_headers(response, vary)
+    if code != 200:
+        return response
+    response["ETag"] = f'"{blake2b(response.content, digest_size=12).hexdigest()}"'
+    return get_conditional_response(request, etag=response["ETag"], response=response) or response
+
+
+def data(body: Mapping[str, object], *, seconds: int = 0, code: int = 200) -> JsonResponse:
+    """A small JSON answer for the site's own scripts, which may be kept for ``seconds``."""
+    keep = f"public, max-age={seconds}" if seconds else "no-store"
+    return JsonResponse(dict(body), status=code, headers={"Cache-Control": keep})

@@ -1,0 +1,151 @@
+// Reporting without leaving the page. "It is down for me" asks what fails with one more tap, but does not depend on it:
+// whoever goes away or waits has been counted all the same. Without this module the form posts as a form.
+
+const form = document.querySelector("form[data-report]");
+// How long the question of what fails may stay unanswered.
+const PATIENCE = 15000;
+const REMEMBERED = "outagemap.region";
+
+function newId() {
+  if (crypto.randomUUID) return crypto.randomUUID();
+  // randomUUID is for secure contexts only; a site in a local network has none.
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  bytes[6] = (bytes[6] & 0x0f) | 0x40;
+  bytes[8] = (bytes[8] & 0x3f) | 0x80;
+  const hex = [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join("-");
+}
+
+function remembered() {
+  try {
+    return JSON.parse(localStorage.getItem(REMEMBERED)) ?? {};
+  } catch {
+    return {};
+  }
+}
+
+function remember(place) {
+  try {
+    localStorage.setItem(REMEMBERED, JSON.stringify(place));
+  } catch {
+    // Private windows may refuse; the choice then lasts for this page.
+  }
+}
+
+function setUp() {
+  const words = JSON.parse(form.dataset.words);
+  const answer = form.querySelector("[data-answer]");
+  const kinds = [...form.querySelectorAll("button[name=kind]")];
+  const problems = form.querySelector("[data-problems]");
+  const country = form.elements.country;
+  const region = form.elements.region;
+  let waiting = null;
+
+  const place = () => (region.value && !region.closest("[data-part]").hidden ? region.value : country.value);
+
+  async function fillRegions(chosen, wanted) {
+    const part = region.closest("[data-part]");
+    const source = chosen && chosen !== "001" ? await fetch(`${form.dataset.regions}?country=${chosen}`).catch(() => null) : null;
+    const found = source?.ok ? (await source.json()).regions : [];
+    region.replaceChildren(region.options[0], ...found.map(({ code, name }) => new Option(name, code)));
+    region.value = found.some(({ code }) => code === wanted) ? wanted : "";
+    part.hidden = found.length === 0;
+  }
+
+  const say = (text, failed = false) => {
+    answer.classList.toggle("error", failed);
+    answer.textContent = text;
+  };
+
+  async function send(report, { leaving = false } = {}) {
+    if (!leaving) say(words.sending);
+    let reply;
+    try {
+      reply = await fetch(form.dataset.api, {
+        method: "POST",
+        headers: { "Content-Type": "application/json", Accept: "application/json" },
+        body: JSON.stringify(report),
+        keepalive: true,
+      });
+    } catch {
+      return retryLater(report, words.offline);
+    }
+    const body = await reply.json().catch(() => ({}));
+    if (reply.status === 202) return thank(report, body);
+    if (reply.status === 429 || reply.status >= 500) return retryLater(report, words.busy);
+    return say(Object.values(body).flat().join(" ") || words.refused, true);
+  }
+
+  function thank(report, body) {
+    kinds.forEach((button) => button.setAttribute("aria-pressed", String(button.value === report.kind)));
+    say(`${report.kind === "down" ? words.countedDown : words.countedWorking} ${words.receipt} ${body.receipt}`);
+  }
+
+  function retryLater(report, why) {
+    say(`${why} `, true);
+    const again = document.createElement("button");
+    again.type = "button";
+    again.className = "text-button";
+    again.textContent = words.again;
+    // The same id: however often it is sent, it counts once.
+    again.addEventListener("click", () => send(report));
+    answer.append(again);
+  }
+
+  function finish(problem, options) {
+    if (!waiting) return;
+    clearTimeout(waiting.timer);
+    const { report } = waiting;
+    waiting = null;
+    problems.hidden = true;
+    send(problem ? { ...report, problem } : report, options);
+  }
+
+  function ask(report) {
+    waiting = { report, timer: setTimeout(() => finish(), PATIENCE) };
+    problems.hidden = false;
+    say("");
+    problems.querySelector("button").focus({ preventScroll: true });
+  }
+
+  // What was a set of radio buttons for the plain form becomes one button for each answer.
+  const choices = problems.querySelector(".choices");
+  choices.replaceChildren(...[...choices.querySelectorAll("label")].map((label) => {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "button button-quiet";
+    button.textContent = label.textContent.trim();
+    button.addEventListener("click", () => finish(label.querySelector("input").value));
+    return button;
+  }));
+  problems.hidden = true;
+
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const kind = event.submitter?.value ?? "down";
+    kinds.forEach((button) => button.setAttribute("aria-pressed", String(button.value === kind)));
+    if (waiting) clearTimeout(waiting.timer);
+    waiting = null;
+    problems.hidden = true;
+    remember({ country: country.value, region: region.value });
+    const report = { id: newId(), service: form.dataset.service, region: place(), kind };
+    if (kind === "down" && choices.children.length) ask(report);
+    else send(report);
+  });
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) finish(undefined, { leaving: true });
+  });
+  country.addEventListener("change", () => fillRegions(country.value, ""));
+
+  const known = remembered();
+  const preset = form.dataset.preset;
+  if (!preset && known.country && known.country !== country.value) {
+    country.value = known.country;
+    fillRegions(known.country, known.region);
+  } else if (!preset && known.region) {
+    region.value = known.region;
+    if (region.value !== known.region) region.value = "";
+  }
+}
+
+if (form) setUp();

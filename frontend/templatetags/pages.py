@@ -1,0 +1,159 @@
+"""Filters and tags of the pages: words for figures, and the mark of a state."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from django import template
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+
+from frontend import words
+from frontend.charts import SIDE, STATES
+
+register = template.Library()
+
+# Each state has a shape of its own, so that it is told without colour: 16 units a side.
+_SHAPES = {
+    "down": '<circle cx="8" cy="8" r="7"/><path class="mark-ink" d="M4.5 8h7"/>',
+    "recovering": '<circle cx="8" cy="8" r="6.25" class="mark-hollow"/><path d="M8 1.75a6.25 6.25 0 0 1 0 12.5z"/>',
+    "restored": '<circle cx="8" cy="8" r="7"/><path class="mark-ink" d="m4.75 8.25 2.25 2.25 4.25-4.5"/>',
+    "unknown": '<circle cx="8" cy="8" r="6.25" class="mark-hollow mark-dashed"/>',
+    "normal": '<circle cx="8" cy="8" r="6.25" class="mark-hollow"/>',
+}
+
+
+@register.simple_tag
+def mark(state: str) -> SafeString:
+    """The small drawing of a state, for beside its name; it says nothing to a screen reader."""
+    state = words.INCIDENT_MARKS.get(state, state)
+    return format_html(
+        '<svg class="mark mark-{}" viewBox="0 0 16 16" width="16" height="16" aria-hidden="true">{}</svg>',
+        state,
+        SafeString(_SHAPES.get(state, _SHAPES["unknown"])),
+    )
+
+
+@register.filter
+def moment(at: datetime | None, now: datetime) -> SafeString:
+    """An instant as a ``<time>``; a dash for none."""
+    return words.moment(at, now) if at else SafeString("–")
+
+
+@register.filter
+def utc(at: datetime) -> str:
+    """ISO 8601 in UTC, for attributes and links."""
+    return words.utc(at)
+
+
+@register.filter
+def count(number: float) -> str:
+    """A number of reports."""
+    return words.count(number)
+
+
+@register.filter
+def people(number: float | None) -> str:
+    """A number of people; a dash where nobody knows it."""
+    return words.people(number) if number else "–"
+
+
+@register.filter
+def duration(length: timedelta | None) -> str:
+    """A length of time; a dash for none."""
+    return words.duration(length) if length is not None else "–"
+
+
+@register.filter
+def after(at: datetime, start: datetime) -> str:
+    """How long after ``start`` the instant ``at`` came."""
+    return words.duration(at - start)
+
+
+@register.filter
+def state_name(state: str) -> str:
+    """The word for a state."""
+    return words.state_name(state)
+
+
+@register.filter
+def basis_name(basis: str) -> str:
+    """Why we believe that a region is back."""
+    return words.basis_name(basis)
+
+
+@register.filter
+def review_name(review: str) -> str:
+    """Who has looked at an incident."""
+    return words.review_name(review)
+
+
+@register.filter
+def probability(log10_p: float) -> str:
+    """The chance of so many reports on an ordinary day."""
+    return words.probability(log10_p)
+
+
+@register.filter
+def regions(number: int) -> str:
+    """A number of regions."""
+    return words.regions(number)
+
+
+@register.simple_tag
+def multiple(reports: float, expected: float) -> str:
+    """How many times the usual; empty where a ratio would mislead."""
+    return words.multiple(reports, expected)
+
+
+@register.filter
+def clock(at: datetime, now: datetime) -> str:
+    """An instant in UTC without markup, for attributes and narrow places."""
+    return words.clock(at, now)
+
+
+@register.filter
+def time_query(at: datetime) -> str:
+    """The query that asks for this instant."""
+    return f"t={words.utc(at)}"
+
+
+@register.filter
+def state_rank(state: str) -> int:
+    """The place of a state in an ordering, the worst first."""
+    return STATES.index(state)
+
+
+@register.filter
+def at_key(mapping: Mapping[str, int], key: str) -> int:
+    """The value at a key that a template holds in a variable."""
+    return mapping[key]
+
+
+@register.filter
+def share_of(number: float, whole: float) -> int:
+    """The length of a bar in units of a plot."""
+    return round(SIDE * number / whole) if whole else 0
+
+
+@register.filter
+def percent(share: float) -> str:
+    """A probability, never rounded up to certainty."""
+    return f"{min(round(100 * share), 99)} %"
+
+
+@register.filter
+def scale(factor: float) -> str:
+    """A scale as on a map: ``1:20``."""
+    return f"1:{factor:g}"
+
+
+@register.filter
+def ago(age: timedelta) -> str:
+    """How long ago, in seconds where it is less than two minutes."""
+    seconds = round(age.total_seconds())
+    if seconds < 120:
+        return _("{n} s ago").format(n=max(seconds, 0))
+    return _("{length} ago").format(length=words.duration(age))

@@ -1,0 +1,512 @@
+"""The pages: each view asks `reports.status` and hands the answer to a template."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+from django.http import Http404, HttpRequest, HttpResponseRedirect
+from django.http.response import HttpResponseBase
+from django.templatetags.static import static
+from django.urls import reverse
+from django.utils.dateparse import parse_date
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST, require_safe
+
+from frontend import charts, course, drawings, places, words
+from frontend.responses import data, drawing, page
+from reports import clock, status
+from reports.intake import guard, submission
+from reports.status.answers import (
+    CountSeries,
+    IncidentHistory,
+    IncidentStatus,
+    RegionalOutageStatus,
+    RegionLink,
+    RegionState,
+)
+
+DAY = timedelta(hours=24)
+STEP = timedelta(minutes=5)
+# A table of every region of the world would be a megabyte: the rest is one link away.
+MOST_ROWS = 150
+INCIDENT_STATES = ("open", "recovering", "resolved")
+REVIEWS = ("automatic", "confirmed", "rejected", "merged")
+
+
+class SeeOther(HttpResponseRedirect):
+    """What was posted has been dealt with; what comes next is a page to look at."""
+
+    status_code = 303
+
+
+# --- What is down now -------------------------------------------------------------------------------------------------
+
+
+@require_safe
+def home(request: HttpRequest) -> HttpResponseBase:
+    """What is down now, the world map, search."""
+    now = clock.now()
+    home = status.home(now=now)
+    world = status.world_map(now=now)
+    context = {
+        "home": home,
+        "verdict": words.home_verdict(home),
+        "verdicts": [(found, words.service_verdict(found, now)) for found in home.down],
+        "map_states": _map_states(world.regions, with_service=True),
+        "map_files": _map_files(link.region.code for link in world.regions),
+    }
+    return page(request, "frontend/home.html", context, now=now, live="frontend/_home_live.html")
+
+
+@require_safe
+def world_drawing(request: HttpRequest) -> HttpResponseBase:
+    """The world map of the present as an SVG."""
+    found = status.world_map(now=clock.now())
+    return _draw(request, {state.region.code: state.state for state in found.regions if not _by_the_world(state)})
+
+
+@require_safe
+def services(request: HttpRequest) -> HttpResponseBase:
+    """Every service, by category."""
+    now = clock.now()
+    groups: dict[str, list[object]] = {}
+    for found in status.services(now=now):
+        groups.setdefault(found.link.category_name, []).append(found)
+    context = {"groups": sorted(groups.items())}
+    return page(request, "frontend/services.html", context, now=now)
+
+
+@require_safe
+def search(request: HttpRequest) -> HttpResponseBase:
+    """What a name may mean; the service itself where it can mean but one."""
+    now = clock.now()
+    text = request.GET.get("q", "").strip()[:100]
+    found = status.search(text) if text else ()
+    exact = [link for link in found if text.casefold() in (link.name.casefold(), link.slug)]
+    if len(found) == 1 or len(exact) == 1:
+        link = (exact or list(found))[0]
+        return HttpResponseRedirect(reverse("service", args=[link.slug]))
+    return page(request, "frontend/search.html", {"text": text, "found": found}, now=now)
+
+
+@require_safe
+def suggestions(request: HttpRequest) -> HttpResponseBase:
+    """The same for the search field while somebody types."""
+    text = request.GET.get("q", "").strip()[:100]
+    found = status.search(text, limit=8) if text else ()
+    return data(
+        {
+            "services": [
+                {
+                    "name": link.name,
+                    "detail": link.category_name if link.provider_name == link.name else link.provider_name,
+                    "href": reverse("service", args=[link.slug]),
+                }
+                for link in found
+            ]
+        },
+        seconds=60,
+    )
+
+
+# --- One service ------------------------------------------------------------------------------------------------------
+
+
+@require_safe
+def service(request: HttpRequest, slug: str, code: str | None = None) -> HttpResponseBase:
+    """Whether a service is down, in the world or in one region, and the two buttons."""
+    now = clock.now()
+    region = status.region(code or places.WORLD)
+    if region is None:
+        raise Http404(_("There is no region with this code."))
+    if code and region.code == places.WORLD:
+        return HttpResponseRedirect(reverse("service", args=[slug]))
+    if code and region.code != code:
+        return HttpResponseRedirect(reverse("region", args=[slug, region.code]))
+    found = status.service_status(slug, now=now, region=code)
+    shown = status.service_map(slug, now=now)
+    if found is None or shown is None:
+        raise Http404(_("There is no service with this name."))
+    here = next((state for state in (*found.down, *found.restored) if state.region == region), None)
+    if code and here is None:
+        here = RegionState(region, found.state, found.since, found.reports_last_hour, found.baseline_last_hour)
+    incidents = status.incidents(service=slug, region=code, limit=6)
+    context = {
+        "found": found,
+        "link": found.link,
+        "region": region if code else None,
+        "above": _above(region) if code else (),
+        "below": status.regions(parent=region.code) if code else (),
+        "verdict": words.region_verdict(found.link.name, region, here, now)
+        if code
+        else words.service_verdict(found, now),
+        "chart": _day_chart(slug, region.code, now),
+        "siblings": status.siblings(slug, now=now),
+        "most_problem": max((reports for _choice, reports in found.problems), default=0),
+        "incidents": incidents.results,
+        "problems": status.problem_choices(slug),
+        "places": places.place_form(request, region if code else None),
+        "map_states": _map_states(shown.regions),
+        "map_files": _map_files(state.region.code for state in shown.regions),
+        "report_words": _report_words(found.link.name),
+    }
+    return page(
+        request,
+        "frontend/service.html",
+        context,
+        now=now,
+        live="frontend/_service_live.html",
+        vary=("Accept-Language",),
+    )
+
+
+def _above(region: RegionLink) -> tuple[RegionLink, ...]:
+    found: list[RegionLink] = []
+    above = region.parent
+    while above and above != places.WORLD and (link := status.region(above)):
+        found.insert(0, link)
+        above = link.parent
+    return tuple(found)
+
+
+def _day_chart(slug: str, region: str, now: datetime) -> dict[str, object] | None:
+    # Whole steps, so that the bars do not shiver from minute to minute.
+    seconds = int(STEP.total_seconds())
+    end = datetime.fromtimestamp(-(-now.timestamp() // seconds) * seconds, UTC)
+    series = status.service_counts(slug, region=region, start=end - DAY, end=end, step=STEP)
+    return _chart(series) if series else None
+
+
+def _chart(series: CountSeries) -> dict[str, object]:
+    plot = charts.counts_plot(
+        start=series.start,
+        step=series.step,
+        reports=series.reports,
+        working=series.working,
+        expected=series.expected,
+        upper=series.upper,
+    )
+    hourly = max(int(timedelta(hours=1) / series.step), 1)
+    rows = [
+        {
+            "at": series.start + series.step * i,
+            "reports": sum(series.reports[i : i + hourly]),
+            "working": sum(series.working[i : i + hourly]),
+            "expected": sum(series.expected[i : i + hourly]),
+        }
+        for i in range(0, len(series.reports), hourly)
+    ]
+    most = max(series.reports, default=0)
+    return {
+        "plot": plot,
+        "series": series,
+        "rows": rows,
+        "most": most,
+        "most_at": series.start + series.step * series.reports.index(most) if most else None,
+        "step_minutes": int(series.step / timedelta(minutes=1)),
+    }
+
+
+def _report_words(name: str) -> str:
+    return json.dumps(
+        {
+            "sending": _("Sending…"),
+            "countedDown": _("Counted: {service} is down for you.").format(service=name),
+            "countedWorking": _("Counted: {service} works for you.").format(service=name),
+            "receipt": _("Thank you."),
+            "offline": _("Your report could not be sent: no connection."),
+            "busy": _("Your report could not be sent just now."),
+            "refused": _("Your report could not be taken."),
+            "again": _("Try again"),
+        }
+    )
+
+
+@require_POST
+def report(request: HttpRequest, slug: str) -> HttpResponseBase:
+    """Takes the plain form, and leads on to the receipt, so that reloading sends nothing again."""
+    form = request.POST
+    address, client = guard.request_client(request)
+    try:
+        accepted = submission.submit(
+            {
+                "service": slug,
+                "region": places.chosen_region(form.get("country", ""), form.get("region", "")),
+                "kind": form.get("kind", ""),
+                "problem": form.get("problem", ""),
+            },
+            address=address,
+            client=client,
+            received_at=clock.now(),
+        )
+    except submission.Invalid as invalid:
+        context = {"errors": invalid.errors, "link": _service_link(slug)}
+        return page(request, "frontend/refused.html", context, now=clock.now(), code=400)
+    place = f"{reverse('reported', args=[accepted.service])}?receipt={accepted.receipt}"
+    return SeeOther(place)
+
+
+@require_safe
+def reported(request: HttpRequest, slug: str) -> HttpResponseBase:
+    """The receipt of a report."""
+    receipt = submission.read_receipt(request.GET.get("receipt", "")[:500])
+    link = _service_link(slug)
+    if receipt is None or link is None or receipt.service != link.slug:
+        raise Http404(_("This is no receipt of ours."))
+    context = {"receipt": receipt, "link": link, "region": status.region(receipt.region)}
+    return page(request, "frontend/reported.html", context, now=clock.now())
+
+
+def _service_link(slug: str) -> object | None:
+    found = status.service_status(slug, now=clock.now())
+    return found.link if found else None
+
+
+@require_safe
+def regions(request: HttpRequest) -> HttpResponseBase:
+    """What a country is divided into, for the report's form."""
+    found = status.region(request.GET.get("country", "")[:10])
+    links = places.regions_of(found.code) if found and found.kind == "country" else ()
+    return data({"regions": [{"code": link.code, "name": link.name} for link in links]}, seconds=86_400)
+
+
+@require_safe
+def service_drawing(request: HttpRequest, slug: str) -> HttpResponseBase:
+    """The map of one service as an SVG."""
+    found = status.service_map(slug, now=clock.now())
+    if found is None:
+        raise Http404
+    return _draw(request, {state.region.code: state.state for state in found.regions if not _by_the_world(state)})
+
+
+@require_safe
+def provider(request: HttpRequest, slug: str) -> HttpResponseBase:
+    """A provider's services side by side, and what it said."""
+    now = clock.now()
+    found = status.services(now=now, provider=slug)
+    if not found:
+        raise Http404(_("There is no provider with this name."))
+    incidents = status.incidents(provider=slug, limit=12).results
+    statements = [(said, incident) for incident in incidents for said in incident.statements]
+    context = {
+        "name": found[0].link.provider_name,
+        "services": [
+            (each, words.service_verdict(each, now), _day_chart(each.link.slug, places.WORLD, now)) for each in found
+        ],
+        "top": max((each.reports_last_hour for each in found), default=0),
+        "incidents": incidents,
+        "statements": sorted(statements, key=lambda pair: pair[0].said_at, reverse=True),
+    }
+    return page(request, "frontend/provider.html", context, now=now)
+
+
+# --- Incidents --------------------------------------------------------------------------------------------------------
+
+
+@require_safe
+def incidents(request: HttpRequest) -> HttpResponseBase:
+    """Past and present incidents, with filters."""
+    now = clock.now()
+    asked = {name: request.GET.get(name, "").strip()[:60] for name in ("service", "state", "review", "region", "since")}
+    since = parse_date(asked["since"]) if len(asked["since"]) == 10 else None
+    service = next((link.slug for link in status.search(asked["service"], limit=1)), "") if asked["service"] else ""
+    region = status.region(asked["region"]) if asked["region"] else None
+    try:
+        found = status.incidents(
+            service=service or None if asked["service"] else None,
+            region=region.code if region else asked["region"] or None,
+            state=asked["state"] if asked["state"] in INCIDENT_STATES else None,
+            review=asked["review"] if asked["review"] in REVIEWS else None,
+            since=datetime(since.year, since.month, since.day, tzinfo=UTC) if since else None,
+            limit=30,
+            cursor=request.GET.get("cursor") or None,
+        )
+    except status.CursorError as error:
+        raise Http404(str(error)) from error
+    query = request.GET.copy()
+    query.pop("cursor", None)
+    context = {
+        "found": found,
+        "verdicts": [(incident, words.incident_verdict(incident, now)) for incident in found.results],
+        "asked": asked,
+        "filtered": any(asked.values()),
+        "query": query.urlencode(),
+        "states": [(state, words.state_name(state)) for state in INCIDENT_STATES],
+        "reviews": [(review, words.review_name(review)) for review in REVIEWS],
+        "countries": places.countries(),
+    }
+    return page(request, "frontend/incidents.html", context, now=now)
+
+
+@require_safe
+def incident(request: HttpRequest, ref: str) -> HttpResponseBase:
+    """One incident: the map through time, the order of restoration, the evidence."""
+    now = clock.now()
+    found, history = _incident(ref, now)
+    outages = status.incident_regions(ref)
+    series = status.incident_chart(ref, now=now)
+    shown = course.course(history, outages, at=_asked_instant(request))
+    rows = shown.rows if request.GET.get("all") else shown.rows[:MOST_ROWS]
+    context = {
+        "incident": found,
+        "verdict": words.incident_verdict(found, now),
+        "course": shown,
+        "rows": rows,
+        "rows_left": len(shown.rows) - len(rows),
+        "selected": request.GET.get("region", "")[:10],
+        "history": course.as_json(history),
+        "chart": _chart(series) if series else None,
+        "timeline": status.incident_timeline(ref),
+        "affected_people": sum(course.own_people(history.regions).values()),
+        "affected": len(found.currently_affected) + len(found.previously_affected),
+        "last_restored": _last_restored(found, outages),
+        "map_files": _map_files(link.code for link in history.regions),
+        "player_words": json.dumps(
+            {
+                **{state: words.state_name(state) for state in charts.STATES},
+                "play": _("Play"),
+                "pause": _("Pause"),
+            }
+        ),
+        "states": charts.STATES,
+    }
+    return page(
+        request,
+        "frontend/incident.html",
+        context,
+        now=now,
+        live="frontend/_incident_live.html",
+        refresh_seconds=10 if found.resolved_at is None else 300,
+    )
+
+
+def _last_restored(found: IncidentStatus, outages: Sequence[RegionalOutageStatus]) -> datetime | None:
+    if found.currently_affected:
+        return None
+    return max((outage.restored_at for outage in outages if outage.restored_at), default=None)
+
+
+def _incident(ref: str, now: datetime) -> tuple[IncidentStatus, IncidentHistory]:
+    found, history = status.incident(ref), status.incident_history(ref, now=now)
+    if found is None or history is None:
+        raise Http404(_("There is no incident with this reference."))
+    return found, history
+
+
+def _asked_instant(request: HttpRequest) -> datetime | None:
+    """The instant in ``?t=``, or ``None`` where it is none: a mistyped link shows the present."""
+    try:
+        found = datetime.fromisoformat(request.GET.get("t", "").replace("Z", "+00:00"))
+    except ValueError:
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+@require_safe
+def incident_drawing(request: HttpRequest, ref: str) -> HttpResponseBase:
+    """The map of an incident at ``?t=`` as an SVG."""
+    _found, history = _incident(ref, clock.now())
+    at = _asked_instant(request)
+    return _draw(request, course.map_states(history, min(at, history.end) if at else history.end))
+
+
+@require_safe
+def incident_chart(request: HttpRequest, ref: str) -> HttpResponseBase:
+    """The counts of an incident against what was expected, as an SVG of its own."""
+    now = clock.now()
+    found, _history = _incident(ref, now)
+    series = status.incident_chart(ref, now=now)
+    if series is None:
+        raise Http404
+    context = {
+        **_chart(series),
+        "incident": found,
+        "now": now,
+        "palette": drawings.palette(request.GET.get("theme", "light")),
+    }
+    return drawing(request, "frontend/chart.svg", context)
+
+
+# --- The map ----------------------------------------------------------------------------------------------------------
+
+
+def _by_the_world(state: RegionState) -> bool:
+    return state.covered_by == places.WORLD
+
+
+def _map_states(regions: Sequence[RegionState], *, with_service: bool = False) -> dict[str, list[str]]:
+    """For ``present-map.js``: code to state and a line of words."""
+    found = {}
+    for state in regions:
+        if _by_the_world(state):
+            continue
+        line = _("{state}; {reports} reports in the last hour").format(
+            state=words.state_name(state.state), reports=words.count(state.reports)
+        )
+        if with_service and state.service:
+            line = f"{state.service.name}: {line}"
+        found[state.region.code] = [state.state, line]
+    return found
+
+
+def _map_files(codes: object) -> dict[str, str]:
+    """The addresses of the boundaries that the map of these regions needs."""
+    divided = sorted({code[:2] for code in codes if len(code) > 2 and code != places.WORLD})  # type: ignore[attr-defined]
+    folder = "frontend/regions"
+    return {
+        "countries": static(f"{folder}/countries-110.topo.json"),
+        "regions": static(f"{folder}/regions-z4.topo.json"),
+        "names": static(f"{folder}/regions-meta.json"),
+        "fine": json.dumps({code: static(f"{folder}/by-country/{code}.topo.json") for code in divided}),
+    }
+
+
+def _draw(request: HttpRequest, states: dict[str, str]) -> HttpResponseBase:
+    context = {"drawing": drawings.draw_map(states, theme=request.GET.get("theme", "light"))}
+    return drawing(request, "frontend/map.svg", context)
+
+
+# --- About the site ---------------------------------------------------------------------------------------------------
+
+
+@require_safe
+def methodology(request: HttpRequest) -> HttpResponseBase:
+    """How it counts and decides, and where it is weak."""
+    return page(request, "frontend/methodology.html", {}, now=clock.now())
+
+
+@require_safe
+def privacy(request: HttpRequest) -> HttpResponseBase:
+    """What is stored about visitors, and what is not."""
+    return page(request, "frontend/privacy.html", {}, now=clock.now())
+
+
+@require_safe
+def own_status(request: HttpRequest) -> HttpResponseBase:
+    """The site's own health, for readers."""
+    now = clock.now()
+    return page(request, "frontend/status.html", {"health": status.readiness(now=now)}, now=now)
+
+
+@require_safe
+def readyz(_request: HttpRequest) -> HttpResponseBase:
+    """The site's own health, for machines: 503 when what it says cannot be trusted."""
+    health = status.readiness(now=clock.now())
+    return data(
+        {
+            "ready": health.ready,
+            "database": health.database,
+            "broker": health.broker,
+            "last_drain_age_s": _seconds(health.last_drain_age),
+            "last_watch_age_s": _seconds(health.last_watch_age),
+            "inbox_blocks": health.inbox_blocks,
+            "problems": list(health.problems),
+        },
+        code=200 if health.ready else 503,
+    )
+
+
+def _seconds(age: timedelta | None) -> float | None:
+    return None if age is None else round(age.total_seconds(), 1)

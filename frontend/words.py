@@ -1,0 +1,247 @@
+"""Answers in words: verdicts of one sentence, instants, lengths of time, numbers of people.
+
+A verdict never says more than the figures do: too little data is "too few reports to say", never "fine".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from reports.status.answers import (
+    HomeStatus,
+    IncidentStatus,
+    RegionLink,
+    RegionState,
+    ServiceStatus,
+)
+
+STATE_NAMES = {
+    "normal": gettext_lazy("No outage seen"),
+    "down": gettext_lazy("Down"),
+    "recovering": gettext_lazy("Recovering"),
+    "restored": gettext_lazy("Restored"),
+    "unknown": gettext_lazy("Too few reports to say"),
+}
+
+BASIS_NAMES = {
+    "votes": gettext_lazy("people said it works again"),
+    "rate": gettext_lazy("reports fell back to usual"),
+    "statement": gettext_lazy("the provider said so"),
+    "admin": gettext_lazy("an administrator said so"),
+}
+
+INCIDENT_STATE_NAMES = {
+    "open": gettext_lazy("Ongoing"),
+    "recovering": gettext_lazy("Coming back"),
+    "resolved": gettext_lazy("Over"),
+}
+
+REVIEW_NAMES = {
+    "automatic": gettext_lazy("found by the detector, not yet reviewed"),
+    "confirmed": gettext_lazy("confirmed by an administrator"),
+    "rejected": gettext_lazy("rejected by an administrator"),
+    "merged": gettext_lazy("merged into another incident"),
+}
+
+# The state of the mark that stands beside an incident.
+INCIDENT_MARKS = {"open": "down", "recovering": "recovering", "resolved": "restored"}
+
+
+def utc(at: datetime) -> str:
+    """ISO 8601 in UTC without fractions: ``2024-04-03T18:02:00Z``."""
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def clock(at: datetime, now: datetime) -> str:
+    """``18:02`` for today's instants, else with the day, and with the year where that is another one."""
+    at, now = at.astimezone(UTC), now.astimezone(UTC)
+    if at.date() == now.date():
+        return at.strftime("%H:%M")
+    day = f"{at.day} {_(at.strftime('%b'))}"
+    return f"{day}, {at:%H:%M}" if at.year == now.year else f"{day} {at.year}, {at:%H:%M}"
+
+
+def moment(at: datetime, now: datetime) -> SafeString:
+    """A ``<time>`` in UTC, which a script shows in the reader's zone with UTC beside it."""
+    dated = "" if at.astimezone(UTC).date() == now.astimezone(UTC).date() else " data-dated"
+    return format_html('<time datetime="{}"{}>{} UTC</time>', utc(at), SafeString(dated), clock(at, now))
+
+
+def count(number: float) -> str:
+    """A whole number with thousands apart; expectations under ten keep one digit after the point."""
+    if isinstance(number, float) and not number.is_integer() and number < 10:
+        return f"{number:.1f}"
+    return f"{round(number):,}"
+
+
+def people(number: float) -> str:
+    """A number of people in two digits, since populations are estimates: ``310 million``, ``1.4 billion``."""
+    if number >= 950_000_000:
+        return _("{n} billion").format(n=f"{number / 1e9:.1f}".removesuffix(".0"))
+    if number >= 9_500_000:
+        return _("{n} million").format(n=f"{round(number / 1e6, -1 if number >= 1e8 else 0):,.0f}")
+    if number >= 950_000:
+        return _("{n} million").format(n=f"{number / 1e6:.1f}".removesuffix(".0"))
+    return f"{round(number, -4 if number >= 100_000 else -3 if number >= 10_000 else -2):,.0f}"
+
+
+def duration(length: timedelta) -> str:
+    """``1 h 24 min``, ``12 min``, ``2 d 3 h``; whole minutes, rounded."""
+    minutes = round(abs(length.total_seconds()) / 60)
+    if minutes < 60:
+        return _("{n} min").format(n=minutes)
+    hours, minutes = divmod(minutes, 60)
+    if hours < 48:
+        return _("{h} h {m:02d} min").format(h=hours, m=minutes) if minutes else _("{h} h").format(h=hours)
+    days, hours = divmod(hours, 24)
+    return _("{d} d {h} h").format(d=days, h=hours) if hours else _("{d} d").format(d=days)
+
+
+def multiple(reports: float, expected: float) -> str:
+    """``31 times the usual``; empty where next to nothing was expected and a ratio would only impress."""
+    if expected < 0.05:
+        return ""
+    ratio = reports / expected
+    number = f"{ratio:.1f}" if ratio < 10 else f"{ratio:,.0f}"
+    return _("{n} times the usual").format(n=number)
+
+
+def listing(names: Sequence[str], *, most: int = 3) -> str:
+    """``England, Bahia and 22 more``; all of them where only one would be left out."""
+    shown = list(names[:most]) if len(names) > most + 1 else list(names)
+    left = len(names) - len(shown)
+    if left:
+        tail = ngettext("{n} more", "{n} more", left).format(n=left)
+        return _("{names} and {last}").format(names=", ".join(shown), last=tail)
+    if len(shown) < 2:
+        return "".join(shown)
+    return _("{names} and {last}").format(names=", ".join(shown[:-1]), last=shown[-1])
+
+
+def regions(number: int) -> str:
+    """``24 regions``."""
+    return ngettext("{n} region", "{n} regions", number).format(n=f"{number:,}")
+
+
+def _places(links: Sequence[RegionLink]) -> str:
+    return links[0].name if len(links) == 1 else regions(len(links))
+
+
+def home_verdict(home: HomeStatus) -> str:
+    """What is down now, in one sentence."""
+    names = [status.link.name for status in home.down]
+    if not names:
+        return _("Nothing is down right now.")
+    if len(names) > 3:
+        return _("{n} services are down right now.").format(n=len(names))
+    return ngettext("{names} is down right now.", "{names} are down right now.", len(names)).format(
+        names=listing(names)
+    )
+
+
+def service_verdict(status: ServiceStatus, now: datetime) -> SafeString:
+    """Whether the service is down, where and since when, in one sentence."""
+    name = status.link.name
+    worst = [region.region for region in status.down if region.state == "down"]
+    back = len(status.restored)
+    if status.state == "down" and status.since:
+        sentence = (
+            _("{service} is down in {where} since {since}, and back in {back}.")
+            if back
+            else _("{service} is down in {where} since {since}.")
+        )
+        where = _places(worst) if worst else regions(status.regions_down)
+        return format_html(sentence, service=name, where=where, since=moment(status.since, now), back=regions(back))
+    if status.state == "recovering" and status.since:
+        return format_html(
+            _("{service} is coming back: recovering in {where}, down since {since}."),
+            service=name,
+            where=_places([region.region for region in status.down]) or regions(status.regions_down),
+            since=moment(status.since, now),
+        )
+    if status.echo_of:
+        return format_html(
+            _("{service} itself shows no outage: its reports follow that of {other}."),
+            service=name,
+            other=status.echo_of.name,
+        )
+    if status.state == "restored":
+        return format_html(_("{service} is back everywhere."), service=name)
+    if status.state == "unknown":
+        return format_html(_("Too few reports to say whether {service} works."), service=name)
+    return format_html(_("No outage of {service} is seen right now."), service=name)
+
+
+def region_verdict(service: str, region: RegionLink, found: RegionState | None, now: datetime) -> SafeString:
+    """Whether the service is down in one region, in one sentence."""
+    state = found.state if found else "normal"
+    since = moment(found.since, now) if found and found.since else ""
+    sentence = {
+        "down": _("{service} is down in {region} since {since}.") if since else _("{service} is down in {region}."),
+        "recovering": _("{service} is recovering in {region}: reports fall, but are not yet usual."),
+        "restored": _("{service} is back in {region} since {since}.") if since else _("{service} is back in {region}."),
+        "unknown": _("Too few reports from {region} to say whether {service} works there."),
+        "normal": _("No outage of {service} is seen in {region} right now."),
+    }[state]
+    return format_html(sentence, service=service, region=region.name, since=since)
+
+
+def incident_verdict(incident: IncidentStatus, now: datetime) -> SafeString:
+    """The whole incident in one sentence."""
+    name = incident.service.name
+    affected = (*incident.currently_affected, *incident.previously_affected)
+    back = len(incident.previously_affected)
+    onset = moment(incident.onset_at, now)
+    if incident.review == "rejected":
+        return format_html(_("Not an outage: an administrator rejected this report about {service}."), service=name)
+    if incident.review == "merged":
+        return format_html(_("This incident of {service} is part of another one."), service=name)
+    if incident.state == "resolved" and incident.resolved_at:
+        return format_html(
+            _("{service} was down in {where} from {onset}, and back everywhere by {resolved}."),
+            service=name,
+            where=_places(affected),
+            onset=onset,
+            resolved=moment(incident.resolved_at, now),
+        )
+    if back:
+        return format_html(
+            _("{service} went down in {where} from {onset}; {back} of them are back."),
+            service=name,
+            where=_places(affected),
+            onset=onset,
+            back=back,
+        )
+    return format_html(
+        _("{service} is down in {where} since {onset}."), service=name, where=_places(affected), onset=onset
+    )
+
+
+def state_name(state: str) -> str:
+    """The word for a region's state, or for an incident's."""
+    return str(STATE_NAMES.get(state) or INCIDENT_STATE_NAMES.get(state) or state)
+
+
+def basis_name(basis: str) -> str:
+    """Why we believe that a region is back, in words."""
+    return str(BASIS_NAMES.get(basis, basis))
+
+
+def review_name(review: str) -> str:
+    """Who has looked at an incident, in words."""
+    return str(REVIEW_NAMES.get(review, review))
+
+
+def probability(log10_p: float) -> str:
+    """The chance of so many reports on an ordinary day, in words: ``1 in 10,000,000``; bounded, not endless."""
+    if log10_p > -1:
+        return _("about {p} %").format(p=round(100 * 10**log10_p))
+    if log10_p < -15:
+        return _("less than 1 in a million billions")
+    return _("1 in {n}").format(n=f"{float(f'{10**-log10_p:.1e}'):,.0f}")

@@ -1,0 +1,30 @@
+"""The scene in the tables, for every test that looks at a page. Django is set up later than this file is read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+
+@pytest.fixture
+def outage(db: None) -> Iterator[str]:
+    """The ref of an incident that is going on."""
+    from reports import clock
+    from reports.status import snapshots
+    from tests.frontend import scene
+
+    yield scene.lay(clock.now())
+    snapshots.forget()
+
+
+@pytest.fixture
+def quiet_day(db: None) -> Iterator[None]:
+    """The catalogue and ordinary reports; nothing is down."""
+    from reports import clock
+    from reports.status import snapshots
+    from tests.frontend import scene
+
+    scene.lay(clock.now(), quiet=True)
+    yield
+    snapshots.forget()
