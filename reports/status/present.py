@@ -282,7 +282,7 @@ def _within(status: ServiceStatus, entry: Entry, region: int, now: Picture) -> S
         reports_last_hour=int(reports[region]),
         baseline_last_hour=float(expected[0]),
         working_last_hour=int(working[region]),
-        incident=incident.ref if incident and (states or since) else None,
+        incident=incident.ref if incident and (down or restored or since) else None,
         down=_by_people(down),
         restored=_by_people(restored),
     )
