@@ -220,17 +220,15 @@ class _Pen:
             group.save(update_fields=["scope"])
         incident.group = group
         self._touch(incident)
-        others = group.incidents.exclude(pk=incident.pk).order_by("ref").values_list("ref", flat=True)
-        if others:
-            self._tell(incident, EntryKind.GROUPED, at, facts={"group": decision.group, "incidents": list(others)})
+        self.joined.setdefault(group.pk, []).append((incident, at))
 
     def _tell_groups(self) -> None:
         """Tells whoever joined a group of all the others in it, and those who were there of the newcomers."""
         for group_id, joined in self.joined.items():
-            refs = {incident.pk: incident.ref for incident, _ in joined}
+            newcomers = {incident.pk for incident, _ in joined}
             at = max(instant for _, instant in joined)
             for member in Incident.objects.filter(group_id=group_id).order_by("ref"):
-                others = Incident.objects.filter(group_id=group_id) if member.pk in refs else [i for i, _ in joined]
+                others = Incident.objects.filter(group_id=group_id) if member.pk in newcomers else [i for i, _ in joined]
                 news = sorted(other.ref for other in others if other.pk != member.pk)
                 if news:
                     self._tell(member, EntryKind.GROUPED, at, facts={"incidents": news})
