@@ -625,8 +625,9 @@ class Engine:
             self._refine_onset(incident, outage, row)
         if outage.declared is not None and minute - outage.declared < 3:
             return
-        parts = [o for o in siblings if o is not outage and outage.region in self.tree.lineage[o.region]]
+        # Only for a pool: with hundreds of regions down, asking each about all others would take seconds a minute.
         if self.tree.has_children[outage.region] and self._is_sum(incident, outage):
+            parts = [o for o in siblings if o is not outage and outage.region in self.tree.lineage[o.region]]
             if not any(o.state in ("down", "recovering", "unknown") for o in parts):
                 self._close_sum(incident, outage, lately, float(usual[-20:].sum()))
             return
