@@ -28,6 +28,8 @@ EARLY_FITS = (120, 360, 720)
 """Minutes after the first count at which a site without history is fitted for the first times; daily afterwards."""
 SEPARATE_MINUTES = 180
 """A region that falls again later than this after its restoration gets a row of its own."""
+LONGEST_EXCLUDED = 720
+"""What has lasted longer than this is learnt from: a new level that never ends is no outage."""
 _DAY = 1440
 
 
@@ -135,12 +137,8 @@ class Ledger:
         for row in self.rows:
             if not row.withdrawn:
                 end = row.restored_high if row.restored_high is not None else row.ended
-                yield (
-                    row.service,
-                    row.region,
-                    row.onset - MARGIN_BEFORE,
-                    min((end if end is not None else now) + MARGIN_AFTER, now),
-                )
+                last = min((end if end is not None else now) + MARGIN_AFTER, now, row.onset + LONGEST_EXCLUDED)
+                yield row.service, row.region, row.onset - MARGIN_BEFORE, last
 
 
 class HalfHours:

@@ -208,12 +208,13 @@ class Engine:
             joined = (above & (lineage >= 0)).any(axis=1) & real & ~cooling & ~pool
             loosest = np.where(joined, p.joined_log10, loosest)
             least = np.where(joined, p.joined_reports, least)
-        unknown = recent.strength[recent.group[rows]] < 10.0
-        least = np.where(unknown, np.maximum(least, p.unknown_reports), least)
+        young = recent.baseline.exposure[service] < p.young_minutes
+        least = np.where(young, np.maximum(least, p.unknown_reports), least)
+        loosest = np.where(young, np.minimum(loosest, p.leaf_log10), loosest)
         loosest = np.where(service == self.services, p.shared_pool_log10, loosest)
         longest = np.where(service == self.services, 30, longest)
         longest = np.where(cooling, np.minimum(closed, longest), longest)
-        look = np.flatnonzero(~open_now)
+        look = np.flatnonzero(~open_now & (real | ~young))
         if not len(look):
             return
         found = rises(
@@ -259,7 +260,7 @@ class Engine:
         networks = self._networks(service, region, WINDOWS[window])
         if networks is not None and networks < self.parameters.least_networks:
             return
-        if self.recent.strength[self.recent.group[row]] < 10.0 and not self._changed(row):
+        if self.recent.baseline.exposure[service] < self.parameters.young_minutes and not self._changed(row):
             return
         evidence = self._evidence(
             service, region, found.observed[k], found.expected[k], found.log10_p[k], threshold, WINDOWS[window], rule
@@ -325,7 +326,7 @@ class Engine:
         return bool(log10_tail(np.array([rest_n]), mean, shape)[0] < 0.5 * p.pool_log10)
 
     def _changed(self, row: int) -> bool:
-        """Where nothing is known of the level: whether the last quarter of an hour differs from the time before it."""
+        """Where less than a day is known: whether the last quarter of an hour differs from the two hours before it."""
         minute = self._now
         assert self._first_minute is not None
         seen = min(minute - self._first_minute + 1, SPAN - 8)
@@ -334,7 +335,7 @@ class Engine:
         course = self.recent.ordered(row, minute, seen)
         now, past = course[-15:].sum(), course[:-15].sum()
         usual = (past + 1.0) * 15.0 / (seen - 15)
-        return bool(now >= 4.0 * usual)
+        return bool(now >= self.parameters.young_ratio * usual)
 
     def _networks(self, service: int, region: int, window: int) -> int | None:
         """Distinct networks of a cell in the last ``window`` minutes; ``None`` where nobody recorded any."""
@@ -613,7 +614,8 @@ class Engine:
         if self.blind:
             outage.noticed += 1
             return
-        self._hold(outage)
+        if minute - outage.detected < p.held_minutes:
+            self._hold(outage)
         self._note_peak(incident, outage)
         usual = self.recent.course(row, minute, 60)
         lately = outage.recent(minute, 20)
@@ -676,6 +678,8 @@ class Engine:
             return
         if not falling and not voted and not outage.said:
             return
+        if minute < outage.judge_at and not voted:
+            return
         span = outage.span(minute, KEPT)
         found = assess(
             outage.reports[span],
@@ -687,6 +691,7 @@ class Engine:
             p,
             said=outage.said - (minute - len(span) + 1) if outage.said else None,
         )
+        outage.judge_at = minute + (1 if found and found.probability > 0.6 else 2 if found and found.probability > 0.1 else 4)
         if found is not None:
             quiet = five <= usual[-5:].sum() + 0.45 * 5 * found.excess + 1
             if found.probability >= p.certainty and quiet:

@@ -40,6 +40,7 @@ class Outage:
     total_reports: float = 0.0
     total_votes: float = 0.0
     said: int = 0
+    judge_at: int = 0
     recovering: int | None = None
     restored: int | None = None
     restored_low: int | None = None

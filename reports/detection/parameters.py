@@ -39,6 +39,9 @@ class Parameters:
     pool_reports: int = 6
     joined_reports: int = 3
     unknown_reports: int = 15
+    young_minutes: float = 1440.0
+    young_ratio: float = 6.0
+    held_minutes: int = 360
     least_networks: int = 3
     pool_window: int = 60
     shared_minutes: int = 45

@@ -30,6 +30,7 @@ _OUTAGE_FIELDS = (
     "total_reports",
     "total_votes",
     "said",
+    "judge_at",
     "recovering",
     "restored",
     "restored_low",
