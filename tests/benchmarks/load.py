@@ -1,0 +1,92 @@
+"""A load generator of our own: keep-alive connections on raw sockets, no program to install."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass
+class Load:
+    """What came back. ``answers`` are the decoded bodies of the 202s; ``latencies`` are in seconds, of every answer."""
+
+    answers: list[dict[str, Any]] = field(default_factory=list)
+    statuses: dict[int, int] = field(default_factory=dict)
+    latencies: list[float] = field(default_factory=list)
+    broken: int = 0
+    seconds: float = 0.0
+
+    @property
+    def per_second(self) -> float:
+        """Complete answers in a second."""
+        return len(self.latencies) / self.seconds
+
+    def percentile(self, share: float) -> float:
+        """The latency that this share of the answers did not exceed, in milliseconds."""
+        ordered = sorted(self.latencies)
+        return 1000 * ordered[min(int(share * len(ordered)), len(ordered) - 1)]
+
+
+def report_request(number: int, *, service: str = "whatsapp", region: str = "GB-ENG") -> bytes:
+    """A report by a person of their own: everybody has another browser."""
+    body = json.dumps({"service": service, "region": region, "problem": "messages"})
+    return (
+        "POST /api/v1/reports/ HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        f"User-Agent: browser {number}\r\nContent-Length: {len(body)}\r\n\r\n{body}"
+    ).encode()
+
+
+def page_request(path: str) -> bytes:
+    """A plain GET."""
+    return f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
+
+
+async def send(
+    requests: Iterator[bytes], *, port: int, connections: int, decode: bool = True, seconds: float | None = None
+) -> Load:
+    """Sends the requests over so many connections at once, each as soon as the one before it was answered.
+
+    Ends with the requests or after ``seconds``. A connection that breaks is made anew; its request is not sent again.
+    """
+    load = Load()
+    began = time.perf_counter()
+    end = None if seconds is None else began + seconds
+
+    async def one_client() -> None:
+        streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+        for request in requests:
+            if end is not None and time.perf_counter() > end:
+                break
+            sent = time.perf_counter()
+            try:
+                if streams is None:
+                    streams = await asyncio.open_connection("127.0.0.1", port)
+                status, body = await _exchange(*streams, request)
+            except (OSError, asyncio.IncompleteReadError):
+                load.broken += 1
+                if streams is not None:
+                    streams[1].close()
+                streams = None
+                await asyncio.sleep(0.05)
+                continue
+            load.latencies.append(time.perf_counter() - sent)
+            load.statuses[status] = load.statuses.get(status, 0) + 1
+            if status == 202 and decode:
+                load.answers.append(json.loads(body))
+        if streams is not None:
+            streams[1].close()
+
+    await asyncio.gather(*(one_client() for _ in range(connections)))
+    load.seconds = time.perf_counter() - began
+    return load
+
+
+async def _exchange(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytes) -> tuple[int, bytes]:
+    writer.write(request)
+    head = await reader.readuntil(b"\r\n\r\n")
+    length = int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0] or 0)
+    return int(head[9:12]), await reader.readexactly(length)
