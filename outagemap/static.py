@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+import os
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import brotli
 from django.conf import settings
 from django.contrib.staticfiles import finders
 from django.core.management import call_command
@@ -27,24 +31,42 @@ class HashedStaticFiles(CompressedManifestStaticFilesStorage):  # type: ignore[m
 
 
 class _ThriftyCompressor(Compressor):  # type: ignore[misc]
-    """Compresses each content once, though it lies there under its plain and under its hashed name; and no source maps,
-    which only a developer's tools ask for. A third of the time of doing all."""
+    """Spends its time where visitors feel it.
+
+    Each content is compressed once, though it lies there under its plain and under its hashed name; our own files, the
+    boundaries above all, as tightly as can be, the admin's and the API page's at a twentieth of the cost; and source
+    maps not at all. A third of the time of doing all.
+    """
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options | {"extensions": (*self.SKIP_COMPRESS_EXTENSIONS, "map")})
-        self._done: dict[tuple[str, bytes], bytes] = {}
+        self._done: dict[tuple[str, bytes], Future[bytes]] = {}
+        self._lock = threading.Lock()
+        self._ours = str(Path(settings.STATIC_ROOT) / "frontend")
+        # Files are compressed in threads.
+        self._of_thread = threading.local()
+
+    def compress(self, path: str | os.PathLike[str]) -> list[str]:
+        self._of_thread.quality = 11 if os.fspath(path).startswith(self._ours) else 5
+        return cast(list[str], super().compress(path))
 
     def compress_brotli(self, data: bytes) -> bytes:
-        return self._once("br", data, super().compress_brotli)
+        return self._once("br", data, lambda data: brotli.compress(data, quality=self._of_thread.quality))
 
     def compress_gzip(self, data: bytes) -> bytes:
         return self._once("gz", data, super().compress_gzip)
 
-    def _once(self, kind: str, data: bytes, compress: Any) -> bytes:
+    def _once(self, kind: str, data: bytes, compress: Callable[[bytes], bytes]) -> bytes:
         key = kind, hashlib.sha256(data).digest()
-        if key not in self._done:
-            self._done[key] = compress(data)
-        return self._done[key]
+        with self._lock:
+            first = key not in self._done
+            result = self._done.setdefault(key, Future())
+        if first:
+            try:
+                result.set_result(compress(data))
+            except Exception as error:
+                result.set_exception(error)
+        return result.result()
 
 
 def collect_if_stale() -> bool:
@@ -62,8 +84,8 @@ def collect_if_stale() -> bool:
 def _fingerprint() -> str:
     digest = hashlib.sha256(settings.STORAGES["staticfiles"]["BACKEND"].encode())
     for name, path in sorted(_sources()):
-        found = path.stat()
-        digest.update(f"{name} {found.st_size} {found.st_mtime_ns}\n".encode())
+        # The content, not the time: copying into an image or unpacking a release changes times at will.
+        digest.update(f"{name} ".encode() + hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()
 
 

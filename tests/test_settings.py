@@ -1,8 +1,12 @@
 import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+ROOT = Path(__file__).parent.parent
 
 READ = "from django.conf import settings; print(settings.{name})"
 
@@ -32,6 +36,7 @@ def start(tmp_path, show="PORT", **environment):
         ("REDIS_URL", "localhost:6379"),
         ("LOG_LEVEL", "loud"),
         ("ADMIN_USER", "root"),
+        ("HTTPS", "ja"),
     ],
 )
 def test_an_odd_value_stops_the_start_and_names_the_variable(tmp_path, name, value):
@@ -59,3 +64,17 @@ def test_the_databases_of_two_folders_are_two(tmp_path):
 
 def test_an_unset_variable_and_an_empty_one_are_the_same(tmp_path):
     assert start(tmp_path, PORT="", DEBUG="")[1] == "8000"
+
+
+def test_https_without_the_proxy_that_ends_tls_would_redirect_for_ever_and_is_refused(tmp_path):
+    code, _, last = start(tmp_path, HTTPS="1")
+    assert code != 0
+    assert "TRUSTED_PROXIES" in last[0]
+    assert start(tmp_path, show="SECURE_PROXY_SSL_HEADER", HTTPS="1", TRUSTED_PROXIES="10.0.0.2")[1] != "None"
+
+
+def test_every_variable_that_is_read_is_in_the_example_and_the_operations_page():
+    read = set(re.findall(r'environment\.\w+\(\s*"([A-Z_]+)"', (ROOT / "outagemap" / "settings.py").read_text()))
+    offered = set(re.findall(r"^#?([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
+    assert read == offered - {"DATABASE_PASSWORD"}  # that one is for docker compose
+    assert read == set(re.findall(r"^\| `([A-Z_]+)`", (ROOT / "docs" / "operations.md").read_text(), re.MULTILINE))
