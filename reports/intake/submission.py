@@ -253,7 +253,7 @@ async def asubmit(data: Mapping[str, object], *, address: str, received_at: date
 
 async def arrival() -> datetime:
     """The present instant by the site's clock, which a replaying site has to ask the database for."""
-    return await _in_thread(clock.now) if settings.REPLAY else clock.now()
+    return await asyncio.shield(_once("clock", clock.now)) if settings.REPLAY else clock.now()
 
 
 def _entry(submission: Submission, who: guard.Pseudonyms, received_at: datetime) -> inbox.Entry:
@@ -292,7 +292,9 @@ async def _catalogue() -> Known:
 
 async def _secrets(at: datetime) -> guard.Secrets:
     found = guard.known_secrets(at)
-    return found or await asyncio.shield(_once(guard.days_of(at), lambda: guard.read_secrets(at)))
+    if found is None:
+        found = await asyncio.shield(_once(guard.days_of(at), lambda: guard.read_secrets(at)))
+    return found
 
 
 _under_way: dict[object, asyncio.Task[Any]] = {}
