@@ -299,7 +299,7 @@ def _profile(first: int, bins: int, offset_minutes: int) -> NDArray[np.float64]:
     low = np.floor(hour).astype(int)
     level = HOURS[low] * (1 - hour + low) + HOURS[(low + 1) % 24] * (hour - low)
     weekday = (np.floor(local / 24).astype(int) + 3) % 7  # 1970-01-01 was a Thursday
-    return level * np.where(weekday >= 5, WEEKEND, 1.0)
+    return np.asarray(level * np.where(weekday >= 5, WEEKEND, 1.0))
 
 
 def _draw_place(

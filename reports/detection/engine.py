@@ -614,6 +614,8 @@ class Engine:
         if self.blind:
             outage.noticed += 1
             return
+        if outage.state != "unknown":
+            self.down[cell] = 1 if minute - outage.noticed <= p.lively_minutes else 2
         if minute - outage.detected < p.held_minutes:
             self._hold(outage)
         self._note_peak(incident, outage)
@@ -734,8 +736,9 @@ class Engine:
     def _close_sum(self, incident: Incident, outage: Outage, lately: float, usual: float) -> None:
         """A pool is back when all its parts are and the rest of it is quiet."""
         parts = [o for o in incident.regions.values() if o is not outage and outage.region in self.tree.lineage[o.region]]
-        since = self._now - max((o.declared or o.detected) for o in parts)
-        if lately > 2.0 * usual + 2 + 20 * 0.1 * sum(o.excess for o in parts) or since < 5:
+        if lately > 2.0 * usual + 2 + 20 * 0.1 * sum(o.excess for o in parts):
+            return
+        if self._now - max((o.declared or o.noticed) for o in parts) < 5:
             return
         if any(o.restored is None for o in parts):
             self._end(incident, outage, "forgotten")
@@ -773,7 +776,7 @@ class Engine:
             if excess >= 10:
                 at = np.array([end])
                 before = np.array([excess / (end - onset)])
-                likelihood = halves_likelihood(at, onset, total, usual, before, self.parameters)[:, 0]
+                likelihood = halves_likelihood(at, onset, total, usual, before, self.parameters)[1:, 0]
                 weight = np.exp(likelihood - likelihood.max()) * self.habits.fading / self.habits.fading.sum()
                 self.habits.fading = 0.98 * self.habits.fading + weight / weight.sum() * min(1.0, excess / 40)
         self.habits.reports += outage.total_reports

@@ -54,8 +54,10 @@ class Parameters:
     late_minutes: float = 10.0
     cooling_minutes: int = 120
     steady_share: float = 0.55
+    steady_doubt: float = 0.25
+    interval: tuple[float, float, float] = (0.04, 0.65, 0.96)
     hazard_minutes: float = 90.0
-    certainty: float = 0.99
+    certainty: float = 0.97
     least_age: int = 8
     fatigue_minutes: tuple[float, ...] = (60.0, 30.0, 15.0, 8.0)
     fatigue_floor: float = 0.05
@@ -68,6 +70,7 @@ class Parameters:
     statement_weight: float = 5.0
     statement_reach: float = 30.0
     silent_minutes: int = 90
+    lively_minutes: int = 20
     forgotten_minutes: int = 240
     echo_share: float = 0.05
     echo_share_sibling: float = 0.03

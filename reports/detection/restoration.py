@@ -91,28 +91,30 @@ def assess(
         return None
     total = np.concatenate([[0.0], np.cumsum(reports)])
     usual = np.concatenate([[0.0], np.cumsum(expected)])
-    before = _excess_before(candidates, onset, total, usual)
+    before, behind = _excess_before(candidates, onset, total, usual)
     useful = before > 0.02
     if not useful.any():
         return None
-    candidates, before = candidates[useful], before[useful]
+    candidates, before, behind = candidates[useful], before[useful], behind[useful]
     softened = 1 + p.clumping + p.outage_dispersion * before
     still = _still_down(reports, expected, blind, candidates, before, p) / softened
+    # The rate before is itself known from few reports: silence then says less (a gamma prior on the rate, integrated).
+    still = np.where(still > 0, behind * np.log1p(np.maximum(still, 0) / behind), still)
     weight = _course_weights(candidates, onset, total, usual, before, habits, p)
     with np.errstate(divide="ignore"):
         rate = -np.logaddexp.reduce(np.log(weight) - still, axis=0)
     vote = _vote_evidence(votes, candidates, onset, total, usual, habits, p)
     spacing = np.diff(candidates, append=n - _LEAST_TAIL + 1).astype(np.float64)
-    log_posterior = rate + vote + np.log(spacing / p.hazard_minutes)
+    prior = np.log(spacing / p.hazard_minutes)
     if said is not None:
         near = (candidates >= said - p.statement_reach) & (candidates <= said + p.tail_minutes)
-        log_posterior = log_posterior + np.where(near, p.statement_weight, 0.0)
+        prior = prior + np.where(near, p.statement_weight, 0.0)
+    log_posterior = rate + vote + prior
     top = max(float(log_posterior.max()), 0.0)
     mass = np.exp(log_posterior - top)
     probability = float(mass.sum() / (mass.sum() + np.exp(-top)))
-    share = np.cumsum(mass) / mass.sum()
-    low, middle, high = (int(candidates[np.searchsorted(share, q)]) for q in (0.05, 0.5, 0.95))
-    at = int(np.searchsorted(candidates, middle))
+    at = int(np.argmax(log_posterior))
+    low, middle, high = _when(reports, expected, blind, candidates, float(before[at]), vote + prior, p)
     return Assessment(
         probability=probability,
         restored=middle,
@@ -124,6 +126,41 @@ def assess(
     )
 
 
+def _when(
+    reports: FloatArray,
+    expected: FloatArray,
+    blind: FloatArray,
+    candidates: FloatArray,
+    excess: float,
+    log_prior: FloatArray,
+    p: Parameters,
+) -> tuple[int, int, int]:
+    """5 %, 50 % and 95 % of the restoration minute, given that there was one and ``excess`` reports a minute before it.
+
+    The rate is not known exactly: it is integrated over a few multiples of ``excess``.
+    """
+    first = int(candidates[0])
+    fading = np.exp(-np.arange(len(reports) - first) / p.tail_minutes)
+    heard = np.flatnonzero((reports > 0) & (blind == 0))
+    heard = heard[heard >= first]
+    seen = np.concatenate([[0.0], np.cumsum(1.0 - blind[first:])])
+    age = heard[None, :] - candidates[:, None]
+    y, mu = reports[heard][None, :], expected[heard][None, :] + 1e-5
+    course = np.where(age >= 0, fading[np.maximum(age, 0)], 1.0)
+    still_seen = seen[candidates - first]
+    late = np.cumsum(fading)[len(reports) - 1 - candidates]
+    rows = []
+    for factor, share in ((0.6, 0.25), (1.0, 0.5), (1.5, 0.25)):
+        x = factor * excess
+        gain = (y * np.log1p(x * course / mu)).sum(axis=1) - x * (still_seen + late)
+        rows.append(gain / (1 + p.clumping + p.outage_dispersion * x) + np.log(share))
+    log_mass = np.logaddexp.reduce(np.stack(rows), axis=0) + log_prior
+    share_up_to = np.cumsum(np.exp(log_mass - log_mass.max()))
+    share_up_to /= share_up_to[-1]
+    low, middle, high = (int(candidates[np.searchsorted(share_up_to, q)]) for q in p.interval)
+    return low, middle, high
+
+
 def _candidates(onset: int, n: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     """Restoration minutes worth a thought: each of the last ones, every third further back."""
     newest = n - _LEAST_TAIL
@@ -133,25 +170,32 @@ def _candidates(onset: int, n: int) -> np.ndarray[tuple[int], np.dtype[np.int64]
     return np.concatenate([coarse, fine]).astype(np.int64)
 
 
-def _excess_before(candidates: FloatArray, onset: int, total: FloatArray, usual: FloatArray) -> FloatArray:
-    """Reports per minute beyond normal in the 20 to 60 minutes before each candidate: longer until it holds 8 reports."""
+def _excess_before(
+    candidates: FloatArray, onset: int, total: FloatArray, usual: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Reports per minute beyond normal before each candidate, and how many reports that rests on.
+
+    Over 20 to 60 minutes: longer until it holds ten reports.
+    """
     excess = np.zeros(len(candidates))
+    behind = np.ones(len(candidates))
     pending = np.ones(len(candidates), dtype=np.bool_)
     for span in (20, 30, 45, 60):
         start = np.maximum(candidates - span, onset)
         width = np.maximum(candidates - start, 1)
         seen = total[candidates] - total[start]
-        rate = (seen - (usual[candidates] - usual[start])) / width
-        use = pending & ((seen >= 8) | (span == 60))
-        excess[use] = rate[use]
+        surplus = seen - (usual[candidates] - usual[start])
+        use = pending & ((seen >= 10) | (span == 60))
+        excess[use] = (surplus / width)[use]
+        behind[use] = np.maximum(surplus, 1.0)[use]
         pending &= ~use
-    return excess
+    return excess, behind
 
 
 def _courses(age: FloatArray, p: Parameters) -> list[FloatArray]:
-    """Share of the excess still reported ``age`` minutes on, while the outage lasts: steady, then fading ever faster."""
-    steady = np.full_like(age, p.steady_share, dtype=np.float64)
-    return [steady] + [p.fatigue_floor + (1 - p.fatigue_floor) * np.exp(-age / t) for t in p.fatigue_minutes]
+    """Share of the excess still reported ``age`` minutes on, while the outage lasts: steady, lower, then fading faster."""
+    steady = np.ones_like(age, dtype=np.float64)
+    return [steady, p.steady_share * steady] + [p.fatigue_floor + (1 - p.fatigue_floor) * np.exp(-age / t) for t in p.fatigue_minutes]
 
 
 def _still_down(
@@ -205,6 +249,7 @@ def _course_weights(
 ) -> FloatArray:
     """Posterior weight of each course (courses x candidates), from the two halves of the time before the candidate."""
     prior = habits.fading / habits.fading.sum()
+    prior = np.concatenate([[prior[0] * (1 - p.steady_doubt), prior[0] * p.steady_doubt], prior[1:]])
     weights = np.log(prior)[:, None] + halves_likelihood(candidates, onset, total, usual, before, p)
     weights -= np.logaddexp.reduce(weights, axis=0)
     result: FloatArray = np.exp(weights)
@@ -221,7 +266,7 @@ def halves_likelihood(
     early = np.maximum(total[middle] - total[start] - (usual[middle] - usual[start]), 0.0)
     late = np.maximum(total[candidates] - total[middle] - (usual[candidates] - usual[middle]), 0.0)
     softened = 1 + p.clumping + 2 * p.outage_dispersion * before
-    rows = [np.full(len(candidates), 0.5)]
+    rows = [np.full(len(candidates), 0.5)] * 2
     for t in p.fatigue_minutes:
         floor = p.fatigue_floor
         first = floor * half + (1 - floor) * t * (1 - np.exp(-half / t))

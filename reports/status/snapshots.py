@@ -59,7 +59,9 @@ class Version:
 _lock = RLock()
 _answers: dict[Hashable, object] = {}
 _held: dict[str, tuple[Hashable, object]] = {}
-_generation: tuple[Version, int | None] | None = None
+_version_kept: Version | None = None
+_minute_kept: int | None = None
+_times_cleared = 0
 _version: Version | None = None
 _looked_at = 0.0
 _counted_at = 0.0
@@ -102,17 +104,22 @@ def kept(key: Hashable, build: Callable[[], Answer], *, minute: int | None = Non
 
     A question that depends on the present passes its minute (minutes since the epoch); one that does not, none.
     """
-    global _generation
+    global _version_kept, _minute_kept, _times_cleared
     with _lock:
-        generation = (version(), minute if minute is not None else _generation and _generation[1])
-        if generation != _generation:
+        current = version()
+        moved_on = minute is not None and _minute_kept is not None and minute != _minute_kept
+        if current != _version_kept or moved_on:
             # What is out of date is dropped at once: a map of the world weighs a megabyte.
             _answers.clear()
-            _generation = generation
+            _times_cleared += 1
+            _version_kept, _minute_kept = current, None
+        if minute is not None:
+            _minute_kept = minute
         if key in _answers:
             return cast(Answer, _answers[key])
+        begun = _times_cleared
         answer = build()
-        if generation == _generation:
+        if begun == _times_cleared:
             # Else something changed while it was made, and it may be older than the answers that are kept by now.
             if len(_answers) >= MAX_ANSWERS:
                 _answers.pop(next(iter(_answers)))
@@ -131,11 +138,11 @@ def held(name: str, token: Hashable, build: Callable[[], Answer]) -> Answer:
 
 def forget() -> None:
     """Drops every answer and the version: the next question looks at the database."""
-    global _generation, _version
+    global _version, _minute_kept
     with _lock:
         _answers.clear()
         _held.clear()
-        _generation = _version = None
+        _version = _minute_kept = None
 
 
 def digest(*parts: object) -> str:

@@ -126,9 +126,10 @@ def read_regions(path: Path) -> dict[str, tuple[str, int]]:
 
 
 def _built_in_regions() -> dict[str, tuple[str, int]]:
-    from reports import regions
+    # Here, not above: reading the tree and its time zones takes a moment that a run with --regions need not spend.
+    from reports.regions import tree, utc_offset_minutes
 
-    return regions.backtest_tree()
+    return {code: (region.parent or "", utc_offset_minutes(code)) for code, region in tree().items()}
 
 
 def _topology(tree: dict[str, tuple[str, int]], services: list[str]) -> Topology:
