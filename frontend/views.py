@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
+from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.templatetags.static import static
@@ -31,6 +32,7 @@ DAY = timedelta(hours=24)
 STEP = timedelta(minutes=5)
 # A table of every region of the world would be a megabyte: the rest is one link away.
 MOST_ROWS = 150
+MOST_LISTED = 12
 INCIDENT_STATES = ("open", "recovering", "resolved")
 REVIEWS = ("automatic", "confirmed", "rejected", "merged")
 
@@ -143,6 +145,7 @@ def service(request: HttpRequest, slug: str, code: str | None = None) -> HttpRes
         if code
         else words.service_verdict(found, now),
         "chart": _day_chart(slug, region.code, now),
+        "listed": [*found.down, *found.restored][:MOST_LISTED],
         "siblings": status.siblings(slug, now=now),
         "most_problem": max((reports for _choice, reports in found.problems), default=0),
         "incidents": incidents.results,
@@ -346,6 +349,7 @@ def incident(request: HttpRequest, ref: str) -> HttpResponseBase:
     now = clock.now()
     found, history = _incident(ref, now)
     outages = status.incident_regions(ref)
+    lines = status.incident_timeline(ref)
     series = status.incident_chart(ref, now=now)
     shown = course.course(history, outages, at=_asked_instant(request))
     rows = shown.rows if request.GET.get("all") else shown.rows[:MOST_ROWS]
@@ -358,7 +362,8 @@ def incident(request: HttpRequest, ref: str) -> HttpResponseBase:
         "selected": request.GET.get("region", "")[:10],
         "history": course.as_json(history),
         "chart": _chart(series) if series else None,
-        "timeline": status.incident_timeline(ref),
+        "timeline": lines,
+        "chapters": [line for line in lines if line.region is None or line.source_type != "engine"],
         "affected_people": sum(course.own_people(history.regions).values()),
         "affected": len(found.currently_affected) + len(found.previously_affected),
         "last_restored": _last_restored(found, outages),
@@ -451,14 +456,16 @@ def _map_states(regions: Sequence[RegionState], *, with_service: bool = False) -
     return found
 
 
-def _map_files(codes: object) -> dict[str, str]:
+def _map_files(codes: Iterable[str]) -> dict[str, object]:
     """The addresses of the boundaries that the map of these regions needs."""
-    divided = sorted({code[:2] for code in codes if len(code) > 2 and code != places.WORLD})  # type: ignore[attr-defined]
+    listed = [code for code in codes if code != places.WORLD]
+    divided = sorted({code[:2] for code in listed if len(code) > 2})
     folder = "frontend/regions"
     return {
         "countries": static(f"{folder}/countries-110.topo.json"),
         "regions": static(f"{folder}/regions-z4.topo.json"),
         "names": static(f"{folder}/regions-meta.json"),
+        "wide": len({code[:2] for code in listed}) != 1,
         "fine": json.dumps({code: static(f"{folder}/by-country/{code}.topo.json") for code in divided}),
     }
 
@@ -474,13 +481,15 @@ def _draw(request: HttpRequest, states: dict[str, str]) -> HttpResponseBase:
 @require_safe
 def methodology(request: HttpRequest) -> HttpResponseBase:
     """How it counts and decides, and where it is weak."""
-    return page(request, "frontend/methodology.html", {}, now=clock.now())
+    return page(request, "frontend/methodology.html", {"all_states": charts.STATES}, now=clock.now())
 
 
 @require_safe
 def privacy(request: HttpRequest) -> HttpResponseBase:
     """What is stored about visitors, and what is not."""
-    return page(request, "frontend/privacy.html", {}, now=clock.now())
+    return page(
+        request, "frontend/privacy.html", {"retention_days": settings.RETENTION_DAYS}, now=clock.now()
+    )
 
 
 @require_safe

@@ -75,8 +75,8 @@ def moment(at: datetime, now: datetime) -> SafeString:
 
 def count(number: float) -> str:
     """A whole number with thousands apart; expectations under ten keep one digit after the point."""
-    if isinstance(number, float) and not number.is_integer() and number < 10:
-        return f"{number:.1f}"
+    if isinstance(number, float) and 0.05 <= number < 9.95:
+        return f"{number:.1f}".removesuffix(".0")
     return f"{round(number):,}"
 
 
@@ -101,6 +101,14 @@ def duration(length: timedelta) -> str:
         return _("{h} h {m:02d} min").format(h=hours, m=minutes) if minutes else _("{h} h").format(h=hours)
     days, hours = divmod(hours, 24)
     return _("{d} d {h} h").format(d=days, h=hours) if hours else _("{d} d").format(d=days)
+
+
+def interval(at: datetime, low: datetime, high: datetime) -> str:
+    """How far an estimate may be off to either side: ``± 7 min``, or ``−3 … +12 min`` where the sides differ."""
+    before, after = (round(side.total_seconds() / 60) for side in (at - low, high - at))
+    if before == after:
+        return _("± {n} min").format(n=before)
+    return _("−{before} … +{after} min").format(before=before, after=after)
 
 
 def multiple(reports: float, expected: float) -> str:
@@ -159,10 +167,17 @@ def service_verdict(status: ServiceStatus, now: datetime) -> SafeString:
         where = _places(worst) if worst else regions(status.regions_down)
         return format_html(sentence, service=name, where=where, since=moment(status.since, now), back=regions(back))
     if status.state == "recovering" and status.since:
+        coming = [region.region for region in status.down if region.state == "recovering"]
+        sentence = (
+            _("{service} is coming back in {where}; it went down at {since}.")
+            if coming
+            else _("{service} is back in {back}; it went down at {since}.")
+        )
         return format_html(
-            _("{service} is coming back: recovering in {where}, down since {since}."),
+            sentence,
             service=name,
-            where=_places([region.region for region in status.down]) or regions(status.regions_down),
+            where=_places(coming) if coming else "",
+            back=regions(back),
             since=moment(status.since, now),
         )
     if status.echo_of:

@@ -48,6 +48,12 @@ def utc(at: datetime) -> str:
     return words.utc(at)
 
 
+@register.simple_tag
+def interval(at: datetime, low: datetime, high: datetime) -> str:
+    """How far an estimate may be off, 90 %: ``± 7 min``."""
+    return words.interval(at, low, high)
+
+
 @register.filter
 def count(number: float) -> str:
     """A number of reports."""

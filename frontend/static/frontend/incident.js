@@ -48,7 +48,8 @@ function setUp() {
       cell.querySelector("[data-state-word]").textContent = words[state];
       cell.querySelector("svg").replaceWith(document.querySelector(`#marks .mark-${state}`).cloneNode(true));
     }
-    const share = history.minutes ? minute / history.minutes : 0;
+    // At the very end the line would only underline the edge.
+    const share = minute < history.minutes ? minute / history.minutes : 2;
     document.querySelector("[data-regions-table]")?.style.setProperty("--at", share.toFixed(4));
   }
 

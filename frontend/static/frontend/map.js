@@ -8,18 +8,18 @@ import { grow, shapes } from "./topology.js";
 const FEW_COUNTRIES = 4;
 // From this zoom on, the fine shapes of affected countries in view are loaded.
 const FINE_FROM = 4.5;
-const WORLD = [[-57, -170], [76, 178]];
+const WORLD = [[-53, -168], [74, 178]];
 const PATTERN_SIDE = 7;
+const PATTERN_FINENESS = 2;
 
 const variable = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
 function pattern(draw) {
   const canvas = document.createElement("canvas");
-  const fine = 2;
-  canvas.width = PATTERN_SIDE * fine;
-  canvas.height = PATTERN_SIDE * fine;
+  canvas.width = PATTERN_SIDE * PATTERN_FINENESS;
+  canvas.height = PATTERN_SIDE * PATTERN_FINENESS;
   const context = canvas.getContext("2d");
-  context.scale(fine, fine);
+  context.scale(PATTERN_FINENESS, PATTERN_FINENESS);
   draw(context);
   return context.createPattern(canvas, "repeat");
 }
@@ -43,10 +43,11 @@ function readTheme() {
       }),
       recovering: pattern((context) => {
         context.fillStyle = dots;
-        context.arc(PATTERN_SIDE / 2, PATTERN_SIDE / 2, 1.1, 0, 2 * Math.PI);
+        context.arc(PATTERN_SIDE / 2, PATTERN_SIDE / 2, 1.2, 0, 2 * Math.PI);
         context.fill();
       }),
     },
+    patternFineness: PATTERN_FINENESS,
     inner: variable("--border-inner"),
     outer: variable("--border-outer"),
     ink: variable("--ink"),
@@ -105,7 +106,7 @@ export async function startMap(element, { stateOf, affected, describe, onPick })
   const L = window.L;
   element.replaceChildren();
   const container = document.createElement("div");
-  container.className = "map";
+  container.className = files.wide === undefined ? "map" : "map map-wide";
   element.append(container);
 
   let theme = readTheme();
@@ -142,7 +143,7 @@ export async function startMap(element, { stateOf, affected, describe, onPick })
       const found = layer.boxOf(code);
       if (found) grow(box, found);
     }
-    if (!(box[2] > box[0]) || box[2] - box[0] > 150) return map.fitBounds(WORLD, { animate: false });
+    if (!(box[2] > box[0]) || box[2] - box[0] > 190) return map.fitBounds(WORLD, { animate: false });
     return map.fitBounds([latLng(box[0], box[3]), latLng(box[2], box[1])], {
       animate: false, padding: [24, 24], maxZoom: 6.5,
     });

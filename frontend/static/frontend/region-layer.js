@@ -153,7 +153,7 @@ export function regionLayerClass(L) {
       const context = this.context(this.fills);
       const theme = this.options.theme();
       const { shown, extents } = this.drawing();
-      const back = new DOMMatrix().scale(1 / (this.scale * this.dots));
+      const back = new DOMMatrix().scale(1 / (this.scale * theme.patternFineness));
       for (const pattern of Object.values(theme.patterns)) pattern.setTransform(back);
       const dots = [];
       for (const region of shown) {

@@ -1,7 +1,8 @@
 // Instants in the reader's own zone, with UTC beside. The server writes UTC; where the reader's clock shows the same,
 // nothing changes.
 
-const language = document.documentElement.lang || undefined;
+// The reader's own way of writing dates, whatever the language of the page.
+const language = undefined;
 const clockFormat = new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 const utcClockFormat = new Intl.DateTimeFormat(language, {
   hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZone: "UTC",
