@@ -50,13 +50,17 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(autouse=True)
 def forgetful() -> None:
-    """What the intake remembers of the tables (catalogue, salts) belongs to the test before, whose rows are gone."""
+    """What a process remembers of the tables (catalogue, salts, answers) belongs to the test before."""
     import sys
 
     if "reports.intake.submission" in sys.modules:
         from reports.intake import catalogue, guard
 
         catalogue._known, guard._kept = None, {}
+    if "reports.status.snapshots" in sys.modules:
+        from reports.status import snapshots
+
+        snapshots.forget()
 
 
 @pytest.fixture(scope="session")

@@ -2,23 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
     from tests.status.making import World
-
-
-@pytest.fixture(autouse=True)
-def forgetful() -> Iterator[None]:
-    """What a process remembers of the tables belongs to the test before."""
-    from reports.status import snapshots
-
-    snapshots.forget()
-    yield
-    snapshots.forget()
 
 
 @pytest.fixture

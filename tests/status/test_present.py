@@ -59,7 +59,9 @@ def test_a_service_of_which_nothing_is_heard_is_unknown(world: World):
 @pytest.mark.parametrize("end", ["rejected_at", "merged_at", "resolved_at"])
 def test_an_incident_that_is_rejected_merged_or_resolved_makes_nothing_down(world: World, end: str):
     watch()
-    incident = open_incident(world.whatsapp, **{end: at("19:00")})
+    incident = open_incident(world.whatsapp)
+    setattr(incident, end, at("19:00"))
+    incident.save()
     take_down(incident, world.regions["GB-ENG"], restored_at=at("18:55") if end == "resolved_at" else None)
     now = whatsapp()
     assert (now.state, now.incident, now.regions_down, now.people_affected) == ("normal", None, 0, 0)
