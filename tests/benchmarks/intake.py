@@ -1,0 +1,206 @@
+"""The intake: what an accepted report costs beside an empty view, and how fast the inbox is drained.
+
+``run`` needs Django set up on an empty, migrated database (``python -m tests.benchmarks.site intake`` makes one); it
+leaves its rows there. The load generator shares the machine with the server, so ratios and CPU milliseconds say more
+than requests per second.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import psutil
+from django.core.management import call_command
+from django.db import connection, transaction
+
+from reports import binary, partitions
+from reports.intake import inbox
+from reports.intake.drain import _Batch, _copy_reports, drain
+from reports.intake.guard import Pseudonyms
+from reports.models import InboxBlock, Region, Report, Service
+from tests.benchmarks.load import Load, page_request, report_request, send
+
+CONNECTIONS = 64
+SECONDS = 4.0
+ROUNDS = 3
+NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
+
+
+def run() -> dict[str, Any]:
+    """The figures by name."""
+    call_command("load_catalogue", verbosity=0)
+    return _over_http() | _drained("widely", wide=True) | _drained("in an outage", wide=False)
+
+
+# --- Over HTTP -------------------------------------------------------------------------------------------------------
+
+
+def _over_http() -> dict[str, Any]:
+    numbers = count()
+    reports = (report_request(next(numbers)) for _ in count())
+    views = (page_request("/healthz") for _ in count())
+    accepted: list[tuple[Load, float, float]] = []
+    empty: list[tuple[Load, float, float]] = []
+    before = sum(InboxBlock.objects.values_list("reports", flat=True))
+    with _server() as (port, server):
+        database = _database()
+        for requests in (reports, views):
+            _measured(requests, port, server, database, seconds=1.0)
+        # In turn, so that a busy minute of the machine falls on both.
+        for _ in range(ROUNDS):
+            accepted.append(_measured(reports, port, server, database, seconds=SECONDS))
+            empty.append(_measured(views, port, server, database, seconds=SECONDS))
+    stored = sum(InboxBlock.objects.values_list("reports", flat=True)) - before
+    blocks = InboxBlock.objects.count()
+    if stored < sum(load.statuses.get(202, 0) for load, _, _ in accepted):
+        raise RuntimeError("fewer reports in the inbox than were acknowledged")
+    report_ms, view_ms = (median(ms for _, ms, _ in rounds) for rounds in (accepted, empty))
+    report_rate, view_rate = (median(load.per_second for load, _, _ in rounds) for rounds in (accepted, empty))
+    return {
+        "server CPU ms per accepted report": round(report_ms, 3),
+        "server CPU ms per empty Django view": round(view_ms, 3),
+        "CPU of a report / CPU of an empty view": round(report_ms / view_ms, 2),
+        "database CPU ms per accepted report": round(median(ms for _, _, ms in accepted), 3),
+        "accepted reports a second": round(report_rate),
+        "empty views a second": round(view_rate),
+        "reports a second / empty views a second": round(report_rate / view_rate, 2),
+        "p50 ms of a report": round(median(load.percentile(0.5) for load, _, _ in accepted), 1),
+        "p99 ms of a report": round(median(load.percentile(0.99) for load, _, _ in accepted), 1),
+        "reports in a block": round(stored / blocks, 1),
+        "answers other than expected": sum(
+            sum(load.statuses.values()) - load.statuses.get(expected, 0)
+            for rounds, expected in ((accepted, 202), (empty, 200))
+            for load, _, _ in rounds
+        ),
+    }
+
+
+def _measured(
+    requests: Iterator[bytes], port: int, server: psutil.Process, database: psutil.Process, *, seconds: float
+) -> tuple[Load, float, float]:
+    """A load, and the CPU milliseconds of the server and of the database for each of its answers."""
+    before = _cpu(server), _cpu(database)
+    load = asyncio.run(send(requests, port=port, connections=CONNECTIONS, decode=False, seconds=seconds))
+    spent = _cpu(server) - before[0], _cpu(database) - before[1]
+    return load, 1000 * spent[0] / len(load.latencies), 1000 * spent[1] / len(load.latencies)
+
+
+def _cpu(process: psutil.Process) -> float:
+    total = 0.0
+    for one in (process, *process.children(recursive=True)):
+        try:
+            times = one.cpu_times()
+        except psutil.NoSuchProcess:
+            continue
+        total += float(times.user + times.system)
+    return total
+
+
+def _database() -> psutil.Process:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        (backend,) = cursor.fetchone()
+    # The embedded one: its postmaster is the parent of our backend.
+    return psutil.Process(psutil.Process(backend).ppid())
+
+
+@contextmanager
+def _server() -> Iterator[tuple[int, psutil.Process]]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = int(free.getsockname()[1])
+    command = [str(Path(sys.executable).with_name("granian")), "--interface", "asgi", "--host", "127.0.0.1"]
+    command += ["--port", str(port), "--no-ws", "--log-level", "warning", "outagemap.asgi:application"]
+    with subprocess.Popen(command, cwd=Path(__file__).parents[2], env=os.environ.copy()) as process:
+        try:
+            _wait_for(port)
+            yield port, psutil.Process(process.pid)
+        finally:
+            process.terminate()
+
+
+def _wait_for(port: int) -> None:
+    end = time.monotonic() + 30
+    while time.monotonic() < end:
+        with socket.socket() as one:
+            if one.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.05)
+    raise RuntimeError("the server did not start")
+
+
+# --- The drain -------------------------------------------------------------------------------------------------------
+
+
+def _drained(name: str, *, wide: bool, reports: int = 200_000, block: int = 500) -> dict[str, Any]:
+    """Rows a second with every rule on, beside a bare COPY of the same rows."""
+    InboxBlock.objects.all().delete()
+    random = np.random.default_rng(7)
+    services = np.array(Service.objects.values_list("id", flat=True))
+    regions = np.array(Region.objects.values_list("id", flat=True))
+    if not wide:
+        services, regions = services[:3], regions[:300]
+    service, region = random.choice(services, reports).tolist(), random.choice(regions, reports).tolist()
+    person = random.integers(1, 2**62, reports).tolist()
+    network = random.integers(1, 50_000, reports).tolist()
+    entries = [
+        inbox.Entry(
+            inbox.report_id(NOON + timedelta(milliseconds=i * 600_000 / reports)),
+            service[i],
+            region[i],
+            0,
+            None,
+            Pseudonyms(person[i], network[i]),
+        )
+        for i in range(reports)
+    ]
+    InboxBlock.objects.bulk_create(
+        InboxBlock(
+            id=entries[i].id,
+            reports=len(entries[i : i + block]),
+            block=inbox.pack(entries[i : i + block]),
+            written_at=inbox.received_at(entries[i].id),
+        )
+        for i in range(0, reports, block)
+    )
+    partitions.ensure(NOON.date(), NOON.date())
+    bare = _bare_copy(entries)
+    began, cpu = time.perf_counter(), time.process_time()
+    moved = 0
+    while (result := drain(now=NOON)).blocks:
+        moved += result.reports
+    seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
+    if moved != reports:
+        raise RuntimeError(f"{moved} of {reports} reports were drained")
+    stored = Report.objects.filter(id__in=[entry.id for entry in entries[:10]]).count()
+    if stored != 10:
+        raise RuntimeError("the reports are not in the table")
+    return {
+        f"drain, reports spread {name}, rows a second": round(reports / seconds),
+        f"drain, reports spread {name}, of it in Python": round(cpu / seconds, 2),
+        f"bare COPY of the same rows, {name}, rows a second": round(reports / bare),
+    }
+
+
+def _bare_copy(entries: list[inbox.Entry]) -> float:
+    batch = _Batch.of(inbox.unpack(inbox.pack(entries)))
+    rows = np.arange(len(entries))
+    with transaction.atomic(), binary.reading() as cursor:
+        began = time.perf_counter()
+        _copy_reports(cursor, NOON.date(), batch, rows, has_problem=False, counted=True)
+        took = time.perf_counter() - began
+        transaction.set_rollback(True)
+    return took
