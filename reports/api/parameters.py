@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from difflib import get_close_matches
 from typing import Any
 
 from rest_framework import serializers
@@ -68,10 +69,9 @@ class ProviderField(serializers.CharField):
     def to_internal_value(self, value: Any) -> str:
         """The one that is meant, or what it may be instead."""
         text = super().to_internal_value(value)
-        links = [entry.link for entry in catalogue().entries]
-        if text not in {link.provider for link in links}:
-            near = dict.fromkeys(link.provider for link in status.search(text, limit=HINTS))
-            raise _unknown("provider", text, near)
+        known = sorted({entry.link.provider for entry in catalogue().entries})
+        if text not in known:
+            raise _unknown("provider", text, get_close_matches(text, known, n=HINTS))
         return text
 
 

@@ -316,7 +316,10 @@ incident_export = extend_schema_view(
         "`working`, `networks`, `expected`, `upper`, `baseline_version`. Every figure of the incident can be "
         "recomputed from it.",
         parameters=[_REF],
-        responses={(200, "text/csv"): OpenApiTypes.STR, 404: _MISSING},
+        responses={
+            (200, "text/csv"): OpenApiResponse(OpenApiTypes.STR, description="The file."),
+            404: _MISSING,
+        },
     )
 )
 reports = extend_schema_view(

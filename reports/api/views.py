@@ -55,7 +55,9 @@ def paged(
     def link(cursor: str | None) -> str | None:
         if cursor is None:
             return None
-        given = {name: _text(value) for name, value in asked.items() if name in request.query_params}
+        given = {
+            name: _text(value) for name, value in asked.items() if name in request.query_params and name != "cursor"
+        }
         query = urlencode({**given, "cursor": cursor})
         return f"{request._request.build_absolute_uri(request.path)}?{query}"
 

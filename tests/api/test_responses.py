@@ -1,0 +1,110 @@
+"""What every call has in common: validators, caches, compression, other origins, errors."""
+
+import gzip
+
+import pytest
+
+from reports.models import RegionalOutage
+from reports.status import snapshots
+from tests.status.making import World, staggered, watch
+
+CALLS = [
+    "services/",
+    "services/whatsapp/",
+    "services/whatsapp/counts/",
+    "services/whatsapp/map/",
+    "regions/",
+    "regions/GB/",
+    "incidents/",
+    "incidents/OUT-2026-0001/",
+    "incidents/OUT-2026-0001/regions/",
+    "incidents/OUT-2026-0001/timeline/",
+]
+
+
+@pytest.mark.parametrize("path", CALLS)
+def test_nothing_new_costs_neither_a_body_nor_a_query(world: World, get, django_assert_num_queries, path: str):
+    staggered(world)
+    first = get(path)
+    assert first.status_code == 200
+    tag = first.headers["ETag"]
+    assert tag.startswith('"')
+    with django_assert_num_queries(0):
+        again = get(path, headers={"If-None-Match": tag})
+    assert (again.status_code, again.content) == (304, b"")
+    assert again.headers["ETag"] == tag
+    assert again.headers["Cache-Control"].startswith("public, max-age=")
+    assert again.headers["Access-Control-Allow-Origin"] == "*"
+
+
+@pytest.mark.parametrize("path", CALLS)
+def test_a_body_is_compressed_once_and_keeps_a_strong_validator(world: World, get, path: str):
+    staggered(world)
+    plain, zipped = get(path), get(path, headers={"Accept-Encoding": "gzip"})
+    if len(plain.content) < 200:
+        assert "Content-Encoding" not in zipped.headers
+        return
+    assert zipped.headers["Content-Encoding"] == "gzip"
+    assert gzip.decompress(zipped.content) == plain.content
+    assert zipped.headers["ETag"] != plain.headers["ETag"]
+    assert not zipped.headers["ETag"].startswith("W/")
+    assert "Accept-Encoding" in zipped.headers["Vary"]
+    again = get(path, headers={"Accept-Encoding": "gzip", "If-None-Match": zipped.headers["ETag"]})
+    assert again.status_code == 304
+
+
+def test_the_validator_stays_when_time_passed_and_nothing_happened(world: World, get):
+    before = get("services/facebook/").headers["ETag"]
+    watch()
+    snapshots.forget()
+    assert get("services/facebook/").headers["ETag"] == before
+
+
+def test_the_validator_changes_with_the_content(world: World, get):
+    staggered(world)
+    before = get("services/whatsapp/").headers["ETag"]
+    RegionalOutage.objects.filter(region_code="GB-ENG").update(recovering_at="2026-04-03T19:59Z")
+    watch()
+    snapshots.forget()
+    after = get("services/whatsapp/", headers={"If-None-Match": before})
+    assert after.status_code == 200
+    assert after.headers["ETag"] != before
+
+
+def test_head_has_the_headers_without_the_body(world: World, client, get):
+    head = client.head("/api/v1/services/")
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["ETag"] == get("services/").headers["ETag"]
+
+
+def test_a_browser_of_any_origin_may_ask(world: World, client):
+    response = client.options(
+        "/api/v1/services/",
+        headers={"Origin": "https://elsewhere.example", "Access-Control-Request-Headers": "if-none-match"},
+    )
+    assert response.status_code == 204
+    assert response.headers["Access-Control-Allow-Origin"] == "*"
+    assert "If-None-Match" in response.headers["Access-Control-Allow-Headers"]
+    assert "ETag" in client.get("/api/v1/services/").headers["Access-Control-Expose-Headers"]
+
+
+@pytest.mark.parametrize("method", ["post", "put", "patch", "delete"])
+def test_writing_is_not_offered(world: World, client, method: str):
+    response = getattr(client, method)("/api/v1/services/")
+    assert response.status_code == 405
+    assert response.json() == {"detail": f'Method "{method.upper()}" not allowed.'}
+    assert response.headers["Allow"] == "GET, HEAD, OPTIONS"
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_an_unknown_call_is_not_found_in_the_shape_of_the_others(world: World, client, method: str):
+    response = getattr(client, method)("/api/v1/nothing/here/")
+    assert response.status_code == 404
+    assert list(response.json()) == ["detail"]
+    assert response.headers["Access-Control-Allow-Origin"] == "*"
+    assert response.headers["Cache-Control"] == "no-store"
+
+
+def test_an_address_without_its_slash_leads_to_the_one_with_it(world: World, client, uncollected):
+    response = client.get("/api/v1/services")
+    assert (response.status_code, response.headers["Location"]) == (301, "/api/v1/services/")
