@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import sqrt
 
 from reports.detection.decisions import SiblingCheck, Topology
 from reports.detection.outage import Incident
 from reports.detection.parameters import Parameters
+
+_ONE_SIDED_95 = 1.64
+"""Standard deviations of a Poisson count that 5 % of counts exceed."""
 
 
 @dataclass(frozen=True)
@@ -33,10 +37,15 @@ def is_echo(own: Level, other: Level, *, siblings: bool, parameters: Parameters)
 
     It must be small beside it twice over: in reports (people who name the wrong service) and relative to what each
     service usually gets, or a small service that fell with a big one would be taken for its echo. Siblings share their
-    causes, so more is asked to call one an echo. Ratios observed: docs/detection.md.
+    causes, so more is asked to call one an echo. Ratios observed: docs/detection.md. A region with a few reports may
+    exceed the share by chance: it is no echo only when it exceeds it by more than chance would (one-sided 95 %).
     """
     share = parameters.echo_share_sibling if siblings else parameters.echo_share
-    return own.excess <= share * other.excess and own.ratio <= parameters.echo_relative * other.ratio
+    explained = own.expected + share * other.excess
+    return (
+        own.observed <= explained + _ONE_SIDED_95 * sqrt(explained)
+        and own.ratio <= parameters.echo_relative * other.ratio
+    )
 
 
 def sibling_checks(
