@@ -50,7 +50,7 @@ def get(client: Any) -> Get:
 
 def held_against_schema(response: Any) -> None:
     """Fails unless the answer has the shape that the schema gives for this call and status."""
-    from jsonschema import Draft202012Validator
+    from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
     document = schema()
     route = response.resolver_match.route if response.resolver_match else ""

@@ -54,7 +54,7 @@ def test_every_call_has_prose_and_every_parameter_a_description(name: str, opera
 
 
 def test_examples_have_the_shape_that_they_are_examples_of():
-    from jsonschema import Draft202012Validator
+    from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
     document, checked = schema(), 0
     for _, operation in operations():
