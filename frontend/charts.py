@@ -197,15 +197,17 @@ def counts_plot(
     working: Sequence[float],
     expected: Sequence[float],
     upper: Sequence[float],
+    top: float | None = None,
     most_ticks: int = 9,
 ) -> CountsPlot:
     """The chart of one series of counts: reports, works-again reports, and the band of what is ordinary.
 
     All sequences hold counts a ``step`` from ``start`` on; ``expected`` and ``upper`` may be empty where there is no
-    baseline. The scale starts at zero and is shared by all series.
+    baseline. The scale starts at zero and is shared by all series; ``top`` sets its end, to compare charts.
     """
     end = start + step * len(reports)
-    top = nice_top(max([*reports, *working, *upper], default=0))
+    if top is None:
+        top = nice_top(max([*reports, *working, *upper], default=0))
     return CountsPlot(
         reports=steps_line(reports, top),
         reports_area=steps_area(reports, top),

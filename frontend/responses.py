@@ -13,6 +13,7 @@ from django.utils.cache import get_conditional_response, patch_vary_headers
 
 from frontend.charts import STATES
 from reports import status
+from reports.status.health import is_stale
 
 SVG = "image/svg+xml; charset=utf-8"
 HTML = "text/html; charset=utf-8"
@@ -39,6 +40,7 @@ def page(
         "now": now,
         "banner": banner,
         "map_legend": STATES[:4],
+        "stale": is_stale(now),
         "refresh": (3 if banner else refresh_seconds) if live else None,
     }
     wanted = live if live and request.GET.get("part") == "live" else template

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponseRedirect
 from django.http.response import HttpResponseBase
-from django.templatetags.static import static
 from django.urls import reverse
 from django.utils.dateparse import parse_date
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
-from frontend import charts, course, drawings, places, words
+from frontend import charts, course, drawings, maps, places, words
 from frontend.responses import data, drawing, page
 from reports import clock, status
 from reports.intake import guard, submission
@@ -26,7 +26,10 @@ from reports.status.answers import (
     RegionalOutageStatus,
     RegionLink,
     RegionState,
+    ServiceLink,
+    ServiceStatus,
 )
+from reports.status.health import is_stale
 
 DAY = timedelta(hours=24)
 STEP = timedelta(minutes=5)
@@ -54,10 +57,10 @@ def home(request: HttpRequest) -> HttpResponseBase:
     world = status.world_map(now=now)
     context = {
         "home": home,
-        "verdict": words.home_verdict(home),
+        "verdict": words.home_verdict(home, stale=is_stale(now)),
         "verdicts": [(found, words.service_verdict(found, now)) for found in home.down],
-        "map_states": _map_states(world.regions, with_service=True),
-        "map_files": _map_files(link.region.code for link in world.regions),
+        "map_states": maps.states(world.regions, with_service=True),
+        "map_files": maps.files(link.region.code for link in world.regions),
     }
     return page(request, "frontend/home.html", context, now=now, live="frontend/_home_live.html")
 
@@ -66,7 +69,7 @@ def home(request: HttpRequest) -> HttpResponseBase:
 def world_drawing(request: HttpRequest) -> HttpResponseBase:
     """The world map of the present as an SVG."""
     found = status.world_map(now=clock.now())
-    return _draw(request, {state.region.code: state.state for state in found.regions if not _by_the_world(state)})
+    return _draw(request, {state.region.code: state.state for state in found.regions if not maps.by_the_world(state)})
 
 
 @require_safe
@@ -132,8 +135,7 @@ def service(request: HttpRequest, slug: str, code: str | None = None) -> HttpRes
     if found is None or shown is None:
         raise Http404(_("There is no service with this name."))
     here = next((state for state in (*found.down, *found.restored) if state.region == region), None)
-    if code and here is None:
-        here = RegionState(region, found.state, found.since, found.reports_last_hour, found.baseline_last_hour)
+    counts = _day_counts(slug, region.code, now)
     incidents = status.incidents(service=slug, region=code, limit=6)
     context = {
         "found": found,
@@ -141,18 +143,16 @@ def service(request: HttpRequest, slug: str, code: str | None = None) -> HttpRes
         "region": region if code else None,
         "above": _above(region) if code else (),
         "below": status.regions(parent=region.code) if code else (),
-        "verdict": words.region_verdict(found.link.name, region, here, now)
-        if code
-        else words.service_verdict(found, now),
-        "chart": _day_chart(slug, region.code, now),
+        "verdict": _verdict(found, region if code else None, here, now),
+        "chart": _chart(counts) if counts else None,
         "listed": [*found.down, *found.restored][:MOST_LISTED],
         "siblings": status.siblings(slug, now=now),
         "most_problem": max((reports for _choice, reports in found.problems), default=0),
         "incidents": incidents.results,
         "problems": status.problem_choices(slug),
         "places": places.place_form(request, region if code else None),
-        "map_states": _map_states(shown.regions),
-        "map_files": _map_files(state.region.code for state in shown.regions),
+        "map_states": maps.states(shown.regions),
+        "map_files": maps.files(state.region.code for state in shown.regions),
         "report_words": _report_words(found.link.name),
     }
     return page(
@@ -165,6 +165,14 @@ def service(request: HttpRequest, slug: str, code: str | None = None) -> HttpRes
     )
 
 
+def _verdict(found: ServiceStatus, region: RegionLink | None, here: RegionState | None, now: datetime) -> SafeString:
+    if region is None:
+        return words.service_verdict(found, now)
+    if here is None and (found.down or found.restored):
+        return words.area_verdict(found, region, now)
+    return words.region_verdict(found, region, here, now)
+
+
 def _above(region: RegionLink) -> tuple[RegionLink, ...]:
     found: list[RegionLink] = []
     above = region.parent
@@ -174,15 +182,14 @@ def _above(region: RegionLink) -> tuple[RegionLink, ...]:
     return tuple(found)
 
 
-def _day_chart(slug: str, region: str, now: datetime) -> dict[str, object] | None:
+def _day_counts(slug: str, region: str, now: datetime) -> CountSeries | None:
     # Whole steps, so that the bars do not shiver from minute to minute.
     seconds = int(STEP.total_seconds())
     end = datetime.fromtimestamp(-(-now.timestamp() // seconds) * seconds, UTC)
-    series = status.service_counts(slug, region=region, start=end - DAY, end=end, step=STEP)
-    return _chart(series) if series else None
+    return status.service_counts(slug, region=region, start=end - DAY, end=end, step=STEP)
 
 
-def _chart(series: CountSeries) -> dict[str, object]:
+def _chart(series: CountSeries, *, top: float | None = None) -> dict[str, object]:
     plot = charts.counts_plot(
         start=series.start,
         step=series.step,
@@ -190,6 +197,7 @@ def _chart(series: CountSeries) -> dict[str, object]:
         working=series.working,
         expected=series.expected,
         upper=series.upper,
+        top=top,
     )
     hourly = max(int(timedelta(hours=1) / series.step), 1)
     rows = [
@@ -262,7 +270,7 @@ def reported(request: HttpRequest, slug: str) -> HttpResponseBase:
     return page(request, "frontend/reported.html", context, now=clock.now())
 
 
-def _service_link(slug: str) -> object | None:
+def _service_link(slug: str) -> ServiceLink | None:
     found = status.service_status(slug, now=clock.now())
     return found.link if found else None
 
@@ -281,7 +289,7 @@ def service_drawing(request: HttpRequest, slug: str) -> HttpResponseBase:
     found = status.service_map(slug, now=clock.now())
     if found is None:
         raise Http404
-    return _draw(request, {state.region.code: state.state for state in found.regions if not _by_the_world(state)})
+    return _draw(request, {state.region.code: state.state for state in found.regions if not maps.by_the_world(state)})
 
 
 @require_safe
@@ -293,12 +301,16 @@ def provider(request: HttpRequest, slug: str) -> HttpResponseBase:
         raise Http404(_("There is no provider with this name."))
     incidents = status.incidents(provider=slug, limit=12).results
     statements = [(said, incident) for incident in incidents for said in incident.statements]
+    worst_first = sorted(found, key=lambda each: (-each.people_affected, -each.reports_last_hour, each.link.name))
+    series = [_day_counts(each.link.slug, places.WORLD, now) for each in worst_first]
+    # One scale for all: a sibling that is fine shows by how little it moves.
+    most = max((max((*each.reports, *each.upper), default=0) for each in series if each), default=0)
     context = {
         "name": found[0].link.provider_name,
         "services": [
-            (each, words.service_verdict(each, now), _day_chart(each.link.slug, places.WORLD, now)) for each in found
+            (each, words.service_verdict(each, now), _chart(counts, top=charts.nice_top(most)) if counts else None)
+            for each, counts in zip(worst_first, series, strict=True)
         ],
-        "top": max((each.reports_last_hour for each in found), default=0),
         "incidents": incidents,
         "statements": sorted(statements, key=lambda pair: pair[0].said_at, reverse=True),
     }
@@ -367,7 +379,7 @@ def incident(request: HttpRequest, ref: str) -> HttpResponseBase:
         "affected_people": sum(course.own_people(history.regions).values()),
         "affected": len(found.currently_affected) + len(found.previously_affected),
         "last_restored": _last_restored(found, outages),
-        "map_files": _map_files(link.code for link in history.regions),
+        "map_files": maps.files(link.code for link in history.regions),
         "player_words": json.dumps(
             {
                 **{state: words.state_name(state) for state in charts.STATES},
@@ -437,39 +449,6 @@ def incident_chart(request: HttpRequest, ref: str) -> HttpResponseBase:
 # --- The map ----------------------------------------------------------------------------------------------------------
 
 
-def _by_the_world(state: RegionState) -> bool:
-    return state.covered_by == places.WORLD
-
-
-def _map_states(regions: Sequence[RegionState], *, with_service: bool = False) -> dict[str, list[str]]:
-    """For ``present-map.js``: code to state and a line of words."""
-    found = {}
-    for state in regions:
-        if _by_the_world(state):
-            continue
-        line = _("{state}; {reports} reports in the last hour").format(
-            state=words.state_name(state.state), reports=words.count(state.reports)
-        )
-        if with_service and state.service:
-            line = f"{state.service.name}: {line}"
-        found[state.region.code] = [state.state, line]
-    return found
-
-
-def _map_files(codes: Iterable[str]) -> dict[str, object]:
-    """The addresses of the boundaries that the map of these regions needs."""
-    listed = [code for code in codes if code != places.WORLD]
-    divided = sorted({code[:2] for code in listed if len(code) > 2})
-    folder = "frontend/regions"
-    return {
-        "countries": static(f"{folder}/countries-110.topo.json"),
-        "regions": static(f"{folder}/regions-z4.topo.json"),
-        "names": static(f"{folder}/regions-meta.json"),
-        "wide": len({code[:2] for code in listed}) != 1,
-        "fine": json.dumps({code: static(f"{folder}/by-country/{code}.topo.json") for code in divided}),
-    }
-
-
 def _draw(request: HttpRequest, states: dict[str, str]) -> HttpResponseBase:
     context = {"drawing": drawings.draw_map(states, theme=request.GET.get("theme", "light"))}
     return drawing(request, "frontend/map.svg", context)
@@ -487,9 +466,7 @@ def methodology(request: HttpRequest) -> HttpResponseBase:
 @require_safe
 def privacy(request: HttpRequest) -> HttpResponseBase:
     """What is stored about visitors, and what is not."""
-    return page(
-        request, "frontend/privacy.html", {"retention_days": settings.RETENTION_DAYS}, now=clock.now()
-    )
+    return page(request, "frontend/privacy.html", {"retention_days": settings.RETENTION_DAYS}, now=clock.now())
 
 
 @require_safe

@@ -137,13 +137,27 @@ def regions(number: int) -> str:
     return ngettext("{n} region", "{n} regions", number).format(n=f"{number:,}")
 
 
+# Countries whose English names want an article within a sentence.
+_WITH_ARTICLE = {
+    *("AE", "AX", "BQ", "BS", "CC", "CD", "CF", "CG", "CK", "DO", "FK", "FO", "GB", "GM", "IM", "KM", "KY"),
+    *("MH", "MP", "MV", "NL", "PH", "SB", "SC", "TC", "TF", "UM", "US", "VG", "VI"),
+}
+
+
+def place(link: RegionLink) -> str:
+    """The region's name as it stands within a sentence: ``the United Kingdom``."""
+    return _("the {country}").format(country=link.name) if link.code in _WITH_ARTICLE else link.name
+
+
 def _places(links: Sequence[RegionLink]) -> str:
-    return links[0].name if len(links) == 1 else regions(len(links))
+    return place(links[0]) if len(links) == 1 else regions(len(links))
 
 
-def home_verdict(home: HomeStatus) -> str:
-    """What is down now, in one sentence."""
-    names = [status.link.name for status in home.down]
+def home_verdict(home: HomeStatus, *, stale: bool) -> str:
+    """What is down now, in one sentence. A site that has not looked does not say that nothing is down."""
+    names = [status.link.name for status in home.down if status.state != "restored"]
+    if not names and stale:
+        return _("We cannot say what is down right now.")
     if not names:
         return _("Nothing is down right now.")
     if len(names) > 3:
@@ -188,15 +202,20 @@ def service_verdict(status: ServiceStatus, now: datetime) -> SafeString:
         )
     if status.state == "restored":
         return format_html(_("{service} is back everywhere."), service=name)
+    if status.state == "unknown" and not status.incident:
+        return format_html(_("We cannot say right now whether {service} works."), service=name)
     if status.state == "unknown":
         return format_html(_("Too few reports to say whether {service} works."), service=name)
     return format_html(_("No outage of {service} is seen right now."), service=name)
 
 
-def region_verdict(service: str, region: RegionLink, found: RegionState | None, now: datetime) -> SafeString:
-    """Whether the service is down in one region, in one sentence."""
-    state = found.state if found else "normal"
-    since = moment(found.since, now) if found and found.since else ""
+def region_verdict(status: ServiceStatus, region: RegionLink, found: RegionState | None, now: datetime) -> SafeString:
+    """Whether the service is down in one region, in one sentence; ``found`` is what was decided for it."""
+    service = status.link.name
+    if found is None and status.state == "unknown" and not status.incident:
+        return format_html(_("We cannot say right now whether {service} works."), service=service)
+    state, at = (found.state, found.since) if found else (status.state, status.since)
+    since = moment(at, now) if at else ""
     sentence = {
         "down": _("{service} is down in {region} since {since}.") if since else _("{service} is down in {region}."),
         "recovering": _("{service} is recovering in {region}: reports fall, but are not yet usual."),
@@ -204,7 +223,33 @@ def region_verdict(service: str, region: RegionLink, found: RegionState | None, 
         "unknown": _("Too few reports from {region} to say whether {service} works there."),
         "normal": _("No outage of {service} is seen in {region} right now."),
     }[state]
-    return format_html(sentence, service=service, region=region.name, since=since)
+    return format_html(sentence, service=service, region=place(region), since=since)
+
+
+def area_verdict(status: ServiceStatus, area: RegionLink, now: datetime) -> SafeString:
+    """Whether the service is down in an area of which only parts were decided on, in one sentence."""
+    down = [state.region for state in status.down if state.state == "down"]
+    coming = [state.region for state in status.down if state.state == "recovering"]
+    back = len(status.restored)
+    if down and back:
+        sentence = _("{service} is down in {down} of {area} since {since}, and back in {back}.")
+    elif down:
+        sentence = _("{service} is down in {down} of {area} since {since}.")
+    elif coming:
+        sentence = _("{service} is coming back in {coming} of {area}.")
+    elif back:
+        sentence = _("{service} is back in {back} of {area}.")
+    else:
+        sentence = _("Too few reports from {area} to say whether {service} works there.")
+    return format_html(
+        sentence,
+        service=status.link.name,
+        area=place(area),
+        down=regions(len(down)),
+        coming=regions(len(coming)),
+        back=regions(back),
+        since=moment(status.since, now) if status.since else "",
+    )
 
 
 def incident_verdict(incident: IncidentStatus, now: datetime) -> SafeString:
@@ -224,6 +269,13 @@ def incident_verdict(incident: IncidentStatus, now: datetime) -> SafeString:
             where=_places(affected),
             onset=onset,
             resolved=moment(incident.resolved_at, now),
+        )
+    if back and not incident.currently_affected:
+        return format_html(
+            _("{service} went down in {where} from {onset}; all are back, and we go on watching."),
+            service=name,
+            where=_places(affected),
+            onset=onset,
         )
     if back:
         return format_html(

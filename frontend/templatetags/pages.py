@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 
 from frontend import words
 from frontend.charts import SIDE, STATES
+from reports.status.answers import RegionLink
 
 register = template.Library()
 
@@ -100,6 +101,12 @@ def review_name(review: str) -> str:
 def probability(log10_p: float) -> str:
     """The chance of so many reports on an ordinary day."""
     return words.probability(log10_p)
+
+
+@register.filter
+def place(link: RegionLink) -> str:
+    """The name of a region as it stands within a sentence."""
+    return words.place(link)
 
 
 @register.filter

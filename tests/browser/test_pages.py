@@ -1,0 +1,260 @@
+"""The pages in a real browser, against the real server: reporting, the slider, search, and nothing that complains.
+
+`browser_page` fails a test on any console error, breach of the content policy, or request to another host.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.browser_fixtures import watch_page
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page, Route
+
+REF = "OUT-2026-0007"
+PAGES = (
+    "/",
+    "/services/",
+    "/services/whatsapp/",
+    "/services/whatsapp/GB/",
+    "/providers/meta/",
+    "/incidents/",
+    f"/incidents/{REF}/",
+    "/search/?q=x",
+    "/methodology/",
+    "/privacy/",
+    "/status/",
+)
+
+
+@pytest.fixture
+def scene(transactional_db: None) -> Iterator[None]:
+    """The outage, committed, so that the server sees it."""
+    from reports import clock
+    from reports.status import snapshots
+    from tests.frontend import scene
+
+    scene.lay(clock.now())
+    yield
+    snapshots.forget()
+
+
+def inbox() -> int:
+    """How many reports have been accepted."""
+    from reports.models import InboxBlock
+
+    return sum(InboxBlock.objects.values_list("reports", flat=True))
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_page_complains_or_scrolls_sideways_on_a_telephone(
+    scene: None, browser: Browser, live_site: str, scheme: str
+) -> None:
+    with browser.new_context(
+        base_url=live_site, viewport={"width": 390, "height": 844}, color_scheme=scheme, timezone_id="Asia/Kolkata"
+    ) as context:
+        for address in PAGES:
+            page = context.new_page()
+            complaints = watch_page(page, live_site)
+            page.goto(address)
+            page.evaluate("window.scrollTo(0, document.body.scrollHeight)")
+            page.wait_for_load_state("networkidle")
+            assert page.evaluate("document.documentElement.scrollWidth") <= 390, address
+            assert not complaints, (address, complaints)
+            page.close()
+        assert context.cookies() == []
+
+
+def test_a_report_is_two_taps_and_counts_once(scene: None, browser_page: Page) -> None:
+    browser_page.goto("/services/whatsapp/")
+    browser_page.select_option("#country", "FR")
+    browser_page.wait_for_selector("#region option[value='FR-IDF']", state="attached")
+    browser_page.select_option("#region", "FR-IDF")
+    browser_page.get_by_role("button", name="It is down for me").click()
+    with browser_page.expect_response("**/api/v1/reports/") as answer:
+        browser_page.get_by_role("button", name="Sending and receiving messages").click()
+    assert answer.value.status == 202
+    assert answer.value.json()["region"] == "FR-IDF"
+    assert answer.value.json()["problem"] == "messages"
+    browser_page.get_by_text("Counted: WhatsApp is down for you.").wait_for()
+    assert inbox() == 1
+    # The choice is kept in the browser.
+    browser_page.reload()
+    assert browser_page.input_value("#country") == "FR"
+    browser_page.wait_for_function("document.getElementById('region').value === 'FR-IDF'")
+
+
+def test_it_works_for_me_is_one_tap(scene: None, browser_page: Page) -> None:
+    browser_page.goto("/services/whatsapp/GB~LON/")
+    with browser_page.expect_response("**/api/v1/reports/") as answer:
+        browser_page.get_by_role("button", name="It works for me").click()
+    assert (answer.value.json()["kind"], answer.value.json()["region"]) == ("working", "GB~LON")
+    browser_page.get_by_text("Counted: WhatsApp works for you.").wait_for()
+
+
+def test_who_does_not_say_what_fails_is_counted_all_the_same(scene: None, browser_page: Page) -> None:
+    browser_page.goto("/services/whatsapp/")
+    browser_page.get_by_role("button", name="It is down for me").click()
+    browser_page.get_by_text("What fails?").wait_for()
+    browser_page.goto("/")
+    for _ in range(50):
+        if inbox():
+            break
+        browser_page.wait_for_timeout(100)
+    assert inbox() == 1
+
+
+def test_a_lost_connection_offers_to_try_again_with_the_same_report(
+    scene: None, browser: Browser, live_site: str
+) -> None:
+    bodies: list[str | None] = []
+
+    def refuse_once(route: Route) -> None:
+        bodies.append(route.request.post_data)
+        if len(bodies) == 1:
+            route.fulfill(status=503, json={"detail": "busy"})
+        else:
+            route.continue_()
+
+    with browser.new_context(base_url=live_site) as context:
+        page = context.new_page()
+        page.route("**/api/v1/reports/", refuse_once)
+        page.goto("/services/whatsapp/")
+        page.get_by_role("button", name="It works for me").click()
+        page.get_by_role("button", name="Try again").click()
+        page.get_by_text("Counted: WhatsApp works for you.").wait_for()
+    assert bodies[0] == bodies[1]
+    assert inbox() == 1
+
+
+def test_a_report_without_javascript(scene: None, browser: Browser, live_site: str) -> None:
+    with browser.new_context(base_url=live_site, java_script_enabled=False, locale="en-GB") as context:
+        page = context.new_page()
+        page.goto("/services/whatsapp/")
+        assert page.input_value("#country") == "GB"
+        page.select_option("#region", "GB-SCT")
+        page.get_by_text("Sending and receiving messages").first.click()
+        page.get_by_role("button", name="It is down for me").click()
+        assert page.get_by_role("heading", level=1).inner_text() == "Counted: WhatsApp is down for you."
+        assert "Scotland" in page.inner_text("main")
+        assert inbox() == 1
+        # Another country: its parts are one press away.
+        page.goto("/services/whatsapp/")
+        page.select_option("#country", "BR")
+        page.get_by_role("button", name="Show the parts of the country").click()
+        assert page.locator("#region option[value='BR-SP']").count() == 1
+
+
+def test_the_incident_without_javascript(scene: None, browser: Browser, live_site: str) -> None:
+    with browser.new_context(base_url=live_site, java_script_enabled=False) as context:
+        page = context.new_page()
+        page.goto(f"/incidents/{REF}/")
+        image = page.locator("img.map-static")
+        assert image.evaluate("image => image.complete && image.naturalWidth > 0")
+        restored = page.locator("tr[data-state=restored]").count()
+        page.get_by_role("link", name="← Earlier").click()
+        page.get_by_role("link", name="← Earlier").click()
+        assert "t=" in page.url
+        assert page.locator("tr[data-state=restored]").count() < restored
+        page.get_by_role("link", name="Latest").click()
+        assert page.locator("tr[data-state=restored]").count() == restored
+
+
+def test_the_slider_by_keyboard_moves_map_and_table(scene: None, browser_page: Page) -> None:
+    browser_page.goto(f"/incidents/{REF}/")
+    browser_page.wait_for_selector("[data-incident-map][data-ready]")
+    slider = browser_page.get_by_role("slider", name="Time")
+    slider.focus()
+    restored = browser_page.locator("tr[data-state=restored]").count()
+    assert restored > 30
+    browser_page.keyboard.press("Home")
+    assert browser_page.locator("tr[data-state=normal]").count() == 50
+    assert re.match(r"\d\d:\d\d UTC, 0 down", slider.get_attribute("aria-valuetext") or "")
+    for _ in range(30):
+        browser_page.keyboard.press("ArrowRight")
+    assert browser_page.locator("tr[data-state=down]").count() > 40
+    assert "t=" in browser_page.url
+    shared = browser_page.url
+    browser_page.keyboard.press("End")
+    assert browser_page.locator("tr[data-state=restored]").count() == restored
+    assert "t=" not in browser_page.url
+    # A link keeps the time.
+    browser_page.goto(shared)
+    browser_page.wait_for_function("document.querySelectorAll('tr[data-state=down]').length > 40")
+
+
+def test_play_runs_to_the_end_and_can_be_paused(scene: None, browser_page: Page) -> None:
+    browser_page.goto(f"/incidents/{REF}/")
+    play = browser_page.locator("[data-play]")
+    assert play.get_attribute("aria-pressed") == "false"
+    play.click()
+    assert play.get_attribute("aria-pressed") == "true"
+    browser_page.wait_for_function("Number(document.querySelector('input[type=range]').value) > 5")
+    play.click()
+    assert play.get_attribute("aria-pressed") == "false"
+    here = browser_page.input_value("input[type=range]")
+    browser_page.wait_for_timeout(500)
+    assert browser_page.input_value("input[type=range]") == here
+
+
+def test_a_region_of_the_table_is_shown_on_the_map(scene: None, browser_page: Page) -> None:
+    browser_page.goto(f"/incidents/{REF}/")
+    browser_page.wait_for_selector("[data-incident-map][data-ready]")
+    browser_page.get_by_role("button", name="Bavaria").click()
+    assert browser_page.locator("tr[data-region='DE-BY'][data-selected]").count() == 1
+    assert "region=DE-BY" in browser_page.url
+    # The middle of the map is now in Bavaria, and the pointer is told so.
+    box = browser_page.locator(".map").bounding_box()
+    assert box is not None
+    browser_page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    browser_page.get_by_text("Bavaria").and_(browser_page.locator(".map-tip b")).wait_for()
+
+
+def test_the_table_can_be_put_into_another_order(scene: None, browser_page: Page) -> None:
+    browser_page.goto(f"/incidents/{REF}/")
+    browser_page.get_by_role("button", name="People").click()
+    browser_page.get_by_role("button", name="People").click()
+    assert browser_page.locator("tbody tr th button").first.inner_text() == "Tamil Nadu"
+    assert browser_page.locator("th[aria-sort=descending]").inner_text().startswith("People")
+
+
+def test_suggestions_lead_to_a_service(scene: None, browser_page: Page) -> None:
+    browser_page.goto("/")
+    field = browser_page.get_by_role("combobox", name="Search a service")
+    field.press_sequentially("whats")
+    browser_page.get_by_role("option", name="WhatsApp").wait_for()
+    field.press("ArrowDown")
+    assert field.get_attribute("aria-activedescendant") == "suggestion-0"
+    field.press("Enter")
+    browser_page.wait_for_url("**/services/whatsapp/")
+
+
+def test_a_page_in_sight_follows_the_present(scene: None, browser_page: Page) -> None:
+    from django.utils import timezone
+
+    from reports.models import Incident, TimelineEntry
+
+    browser_page.goto("/")
+    assert "Instagram" in browser_page.inner_text("h1")
+    sibling = Incident.objects.get(ref="OUT-2026-0008")
+    Incident.objects.filter(pk=sibling.pk).update(resolved_at=timezone.now())
+    TimelineEntry.objects.create(
+        incident=sibling, at=timezone.now(), recorded_at=timezone.now(), kind="resolved", facts={}
+    )
+    browser_page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    browser_page.wait_for_function(
+        "document.querySelector('h1').textContent === 'WhatsApp is down right now.'", timeout=20_000
+    )
+
+
+def test_times_are_the_readers_with_utc_beside(scene: None, browser: Browser, live_site: str) -> None:
+    with browser.new_context(base_url=live_site, timezone_id="Asia/Kolkata", locale="en-IN") as context:
+        page = context.new_page()
+        page.goto(f"/incidents/{REF}/")
+        page.wait_for_selector("time[data-upgraded]")
+        assert re.search(r"\d\d:\d\d \((.+, )?\d\d:\d\d UTC\)", page.inner_text("h1"))
