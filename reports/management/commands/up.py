@@ -24,7 +24,6 @@ from django.core.management.base import BaseCommand, CommandError
 
 from outagemap import embedded, static
 from outagemap.supervisor import Program, Stopped, Supervisor, SupervisorError
-from reports import tasks
 
 SERVERS, WORK, WEB = 0, 1, 2
 # A database that was killed first replays its log, which may take minutes and must not be cut short.
@@ -34,6 +33,8 @@ QUEUES = ("drain", "watch", "slow")
 
 class Command(BaseCommand):
     help = "Starts everything, keeps it running, and stops it in good order on Ctrl-C or SIGTERM."
+    # They import the whole site; `prepare`, a process of its own, makes them.
+    requires_system_checks = ()
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--replay", metavar="SCENARIO", help="let the site live in this scenario's day and play it")
@@ -76,8 +77,11 @@ class Command(BaseCommand):
         self._tell("tables, catalogue, static files")
         manage = (sys.executable, str(settings.BASE_DIR / "manage.py"))
         supervisor.run(Program("prepare", (*manage, "up", "--prepare"), WORK))
-        self._tell("web server, workers")
+        self._tell("web server")
         supervisor.start(Program("web", _web_command(), WEB))
+        address = f"http://{_local_host()}:{settings.PORT}"
+        # The workers wait for it, or on a small machine they would take its time to the first page.
+        supervisor.wait_until(lambda: _answers(f"{address}/healthz"), "the first answer", seconds=120, of="web")
         celery = (sys.executable, "-m", "celery", "-A", "outagemap")
         # A solo worker has no children, so killing it at once when the supervisor dies leaves nothing; and a task that
         # is cut short costs nothing, since the next takes up where it stopped.
@@ -87,8 +91,6 @@ class Command(BaseCommand):
             )
         beat = (*celery, "beat", "--schedule", settings.CELERY_BEAT_SCHEDULE_FILENAME, "--pidfile=")
         supervisor.start(Program("beat", beat, WORK, orphaned_by=signal.SIGKILL))
-        address = f"http://{_local_host()}:{settings.PORT}"
-        supervisor.wait_until(lambda: _answers(f"{address}/healthz"), "the first answer", seconds=120, of="web")
         if replaying:
             command = (*manage, "replay", os.environ["REPLAY"])
             supervisor.start(Program("replay", command, WORK, orphaned_by=signal.SIGKILL, once=True))
@@ -122,6 +124,10 @@ class Command(BaseCommand):
 
 def prepare(tell: Any) -> None:
     """Brings tables, partitions, catalogue, static files and the administrator up to date. May run at every start."""
+    # Not above: NumPy and SciPy come with it, and the supervisor, which lives as long as the site, needs neither.
+    from reports import tasks
+
+    call_command("check", verbosity=0)
     tell("tables")
     call_command("migrate", interactive=False, verbosity=0)
     tell("partitions")
