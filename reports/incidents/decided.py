@@ -76,11 +76,12 @@ def open_incidents() -> QuerySet[Incident]:
     return Incident.objects.filter(_OPEN)
 
 
-def raise_peaks(peaks: Mapping[int, tuple[datetime, int]]) -> None:
-    """Gives the open incident of each service (by id) its peak, where it is higher than the one it has."""
-    for service_id, (peak_at, reports) in peaks.items():
-        lower = open_incidents().filter(service_id=service_id, peak_reports__lt=reports)
-        lower.update(peak_at=peak_at, peak_reports=reports)
+def raise_peaks(reports: Mapping[int, int], *, at: datetime) -> None:
+    """Gives the open incident of each service (by id) this peak, where it is higher than the one it has."""
+    for incident in open_incidents().filter(service_id__in=reports):
+        peak = reports[incident.service_id]
+        if peak > incident.peak_reports:
+            Incident.objects.filter(pk=incident.pk, peak_reports__lt=peak).update(peak_at=at, peak_reports=peak)
 
 
 class _Pen:
@@ -228,7 +229,9 @@ class _Pen:
             newcomers = {incident.pk for incident, _ in joined}
             at = max(instant for _, instant in joined)
             for member in Incident.objects.filter(group_id=group_id).order_by("ref"):
-                others = Incident.objects.filter(group_id=group_id) if member.pk in newcomers else [i for i, _ in joined]
+                others = (
+                    Incident.objects.filter(group_id=group_id) if member.pk in newcomers else [i for i, _ in joined]
+                )
                 news = sorted(other.ref for other in others if other.pk != member.pk)
                 if news:
                     self._tell(member, EntryKind.GROUPED, at, facts={"incidents": news})

@@ -17,7 +17,7 @@ import numpy as np
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
 
-from reports import counts
+from reports import binary, counts
 from reports.clock import instant_of, minute_of
 from reports.counts import CountRows
 from reports.detection.baseline import BIN_MINUTES, Baseline, History, fit
@@ -141,9 +141,11 @@ def _watch_some(*, now: datetime, grace: timedelta) -> WatchResult:
             last_batch=batches,
             baseline_id=row.baseline_id,
             detector_version=DETECTOR_VERSION,
-            state=held.engine.save(),
             saved_at=now,
         )
+        # Django writes parameters into the text of a statement, which doubles some megabytes and has them parsed.
+        with binary.cursor() as cursor:
+            cursor.execute("UPDATE reports_detectorstate SET state = %b", [held.engine.save()])
     _held.append(replace(held, mark=mark))
     if span.skip:
         log.warning("%d minutes from %s on were left unjudged: %s", span.skip, instant_of(span.first), span.reason)
@@ -219,16 +221,16 @@ def _judge(held: _Held, span: _Span, *, now: datetime) -> int:
         held.engine.skip_to(first)
     if not span.judge:
         return 0
-    rows = counts.minutes(first - PEAK_MINUTES + 1, end)
+    rows = counts.minutes(first, end)
     words = _Words(held.cells, before=end)
     total = 0
     for minute_counts in _minutes(rows, held.cells, first, end):
         signals = words.due(minute_counts.minute)
         decisions = held.engine.step(minute_counts, signals)
         decided.apply(decisions, cells=held.cells, now=now)
+        _note_peaks(held, minute_counts.minute)
         total += len(decisions)
     words.heeded(now)
-    decided.raise_peaks(_peaks(rows, held, first, end))
     return total
 
 
@@ -251,20 +253,15 @@ def _minutes(rows: CountRows, cells: Cells, first: int, end: int) -> Iterator[Mi
         )
 
 
-def _peaks(rows: CountRows, held: _Held, first: int, end: int) -> dict[int, tuple[datetime, int]]:
-    """Per service with an open incident the fullest ``PEAK_MINUTES`` that end in the span: (last minute, reports)."""
-    peaks: dict[int, tuple[datetime, int]] = {}
-    begin = first - PEAK_MINUTES + 1
-    for service in held.engine.incidents:
-        service_id = held.cells.service_ids[service]
-        own = rows.service_id == service_id
-        per_minute: IntArray = np.zeros(end - begin, dtype=np.int64)
-        np.add.at(per_minute, rows.minute[own] - begin, rows.reports[own])
-        sums = np.convolve(per_minute, np.ones(PEAK_MINUTES, dtype=np.int64), mode="valid")
-        top = int(np.argmax(sums))
-        if sums[top]:
-            peaks[service_id] = (instant_of(first + top), int(sums[top]))
-    return peaks
+def _note_peaks(held: _Held, minute: int) -> None:
+    """Gives the incidents that are open after ``minute`` the reports of the ``PEAK_MINUTES`` up to it, if they are more
+    than ever before."""
+    if held.engine.incidents:
+        service_ids = [held.cells.service_ids[service] for service in held.engine.incidents]
+        start, end = instant_of(minute - PEAK_MINUTES + 1), instant_of(minute + 1)
+        totals = counts.totals(service_ids, start=start, end=end)
+        reports = zip(totals.service_id.tolist(), totals.reports.tolist(), strict=True)
+        decided.raise_peaks(dict(reports), at=instant_of(minute))
 
 
 class _Words:

@@ -225,7 +225,7 @@ def test_a_peak_only_rises(tell: Teller, world: World) -> None:
     assert (row().peak_at, row().peak_reports) == (world.at(19), 80)
     pk = Incident.objects.get().service_id
     for reports in (100, 90, 100):
-        decided.raise_peaks({pk: (world.at(reports), reports)})
+        decided.raise_peaks({pk: reports}, at=world.at(reports))
     incident = Incident.objects.get()
     assert (incident.peak_reports, incident.peak_at) == (100, world.at(100))
 
