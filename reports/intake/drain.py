@@ -151,7 +151,8 @@ def _apply_counting_rule(cursor: Cursor, batch: _Batch) -> tuple[NDArray[np.bool
     network = _mixed(batch.network, where)
     network_before = np.where(batch.network_before == 0, network, _mixed(batch.network_before, where))
 
-    seen = _Seen(cursor, np.concatenate((person, person_before, network, network_before)))
+    old_person, old_network = person_before[person_before != person], network_before[network_before != network]
+    seen = _Seen(cursor, np.concatenate((person, old_person, network, old_network)))
     counted = _first_in_window(
         _across_midnight(person, person_before), batch.received_at, seen.last(person, person_before)
     )
@@ -210,15 +211,10 @@ class _Seen:
 
     def __init__(self, cursor: Cursor, keys: Integers) -> None:
         self._cursor = cursor
-        found, at = binary.fetch(
-            cursor,
-            "SELECT key, counted_at FROM reports_seen WHERE key = ANY(%s)",
-            [BigintArray(np.unique(keys))],
-            columns=2,
-        )
-        order = np.argsort(found)
-        self._keys = found[order]
-        self._at = (at[order] + binary.MICROSECONDS_TO_2000) // 1000
+        # Not by COPY: most keys are new, so that little comes back, and a list of literals costs more than it saves.
+        cursor.execute(_WHEN_SEEN, [BigintArray(np.unique(keys))], binary=True)
+        found = np.array(cursor.fetchall(), dtype=np.int64).reshape(-1, 2)
+        self._keys, self._at = found[np.argsort(found[:, 0])].T
 
     def last(self, key: Integers, key_before: Integers) -> Integers:
         """When a key, or what it was called the day before, was counted last; long ago for those never counted."""
@@ -244,6 +240,11 @@ class _Seen:
             [("key", "bigint", unique), ("counted_at", "timestamptz", at * 1000)],
             rows=len(unique),
         )
+
+
+_WHEN_SEEN = """
+SELECT key, (extract(epoch FROM counted_at) * 1000)::bigint FROM reports_seen WHERE key = ANY(%s)
+"""
 
 
 def _mixed(first: Integers, *others: Integers) -> Integers:

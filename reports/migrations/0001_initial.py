@@ -1,4 +1,5 @@
 import django.contrib.postgres.fields
+import django.contrib.postgres.indexes
 import django.db.models.deletion
 import django.db.models.functions.text
 from django.conf import settings
@@ -132,8 +133,15 @@ class Migration(migrations.Migration):
             name="Seen",
             fields=[
                 ("key", models.BigIntegerField(primary_key=True, serialize=False)),
-                ("counted_at", models.DateTimeField(db_index=True)),
+                ("counted_at", models.DateTimeField()),
             ],
+            options={
+                "indexes": [
+                    django.contrib.postgres.indexes.BrinIndex(
+                        autosummarize=True, fields=["counted_at"], name="seen_by_time", pages_per_range=16
+                    )
+                ],
+            },
         ),
         migrations.CreateModel(
             name="Incident",
