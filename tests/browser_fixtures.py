@@ -32,12 +32,14 @@ CHROMIUM_OPTIONS = [
 @pytest.fixture(scope="session")
 def collected_static(data_dir: Path) -> Path:
     """The folder with the collected static files, as a start would make it."""
+    from django.conf import settings
     from django.test import override_settings
 
     from outagemap import static
 
-    # Compressing takes twenty seconds and changes nothing that a browser on this machine could notice.
-    with override_settings(SERVESTATIC_USE_BROTLI=False, SERVESTATIC_USE_GZIP=False):
+    storages = settings.STORAGES | {"staticfiles": {"BACKEND": "outagemap.static.HashedStaticFiles"}}
+    # Compressing takes ten seconds and changes nothing that a browser on this machine could notice.
+    with override_settings(STORAGES=storages, SERVESTATIC_USE_BROTLI=False, SERVESTATIC_USE_GZIP=False):
         static.collect_if_stale()
     return data_dir / "static"
 

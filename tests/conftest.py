@@ -44,8 +44,12 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["DJANGO_SETTINGS_MODULE"] = "outagemap.settings"
 
     import django
+    from django.conf import settings
 
     django.setup()
+    # Pages that are rendered in this process name static files as they are: hashed names exist only once all files are
+    # collected, which the browser tests do for the site that they start.
+    settings.STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
 
 
 @pytest.fixture(autouse=True)
