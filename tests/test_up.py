@@ -62,7 +62,7 @@ class Site:
         return False
 
     def children(self):
-        found = {}
+        found: dict[str, psutil.Process] = {}
         for process in psutil.Process(self.process.pid).children():
             with suppress(psutil.Error):
                 line = " ".join(process.cmdline())
@@ -162,7 +162,7 @@ def test_after_all_that_it_starts_again_quickly_and_stops_cleanly(site):
 
 @pytest.fixture
 def supervisor(tmp_path, restored_signals):
-    told = []
+    told: list[str] = []
     with Supervisor(tmp_path, told.append) as supervisor:
         supervisor.told = told
         yield supervisor
