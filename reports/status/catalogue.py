@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from difflib import SequenceMatcher
@@ -212,32 +212,37 @@ def ranked(text: str, entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
     wanted = folded(text)
     if not wanted:
         return entries
-    scored = [(_likeness(wanted, entry), entry) for entry in entries]
-    found = [(score, entry) for score, entry in scored if score > 0]
+    found = [(score, entry) for entry in entries if (score := _likeness(wanted, entry, _direct))]
+    if not found:
+        # Slips are looked for only where nothing fits as it is typed: it takes a hundred times as long.
+        found = [(score, entry) for entry in entries if (score := _likeness(wanted, entry, _fuzzy))]
     return tuple(entry for _, entry in sorted(found, key=lambda pair: (-pair[0], pair[1].link.name)))
 
 
-def _likeness(wanted: str, entry: Entry) -> float:
-    best = 0.0
+def _likeness(wanted: str, entry: Entry, measure: Callable[[str, str], float]) -> float:
+    best = 2.0 if entry.provider_spelling.startswith(wanted) else 0.0
     for position, spelling in enumerate(entry.spellings):
-        # Slug and name before aliases, where both fit equally well.
-        best = max(best, _spelling_likeness(wanted, spelling) - (0.01 if position > 1 else 0.0))
-    if entry.provider_spelling.startswith(wanted):
-        best = max(best, 2.0)
+        if likeness := measure(wanted, spelling):
+            # Slug and name before aliases, where both fit equally well.
+            best = max(best, likeness - (0.01 if position > 1 else 0.0))
     return best
 
 
-def _spelling_likeness(wanted: str, spelling: str) -> float:
+def _direct(wanted: str, spelling: str) -> float:
     if spelling == wanted:
         return 6.0
     if spelling.startswith(wanted):
         return 5.0
     if any(word.startswith(wanted) for word in spelling.split()):
         return 4.0
+    if len(wanted) >= 3 and (wanted in spelling or spelling.replace(" ", "") == wanted.replace(" ", "")):
+        return 3.0
+    return 0.0
+
+
+def _fuzzy(wanted: str, spelling: str) -> float:
     if len(wanted) < 3:
         return 0.0
-    if wanted in spelling or spelling.replace(" ", "") == wanted.replace(" ", ""):
-        return 3.0
     matcher = SequenceMatcher(None, wanted, spelling, autojunk=False)
     if matcher.real_quick_ratio() < FUZZY or matcher.quick_ratio() < FUZZY:
         return 0.0

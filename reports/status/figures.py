@@ -134,6 +134,14 @@ class Expectation:
         ]
         return np.concatenate(parts)
 
+    def worldwide(self, services: IntArray, *, start: int, end: int) -> FloatArray:
+        """Reports expected in the minutes ``[start, end)`` of each of these services (indices) in the whole world."""
+        minutes, world = np.arange(start, end, dtype=np.int64), np.zeros((1, 1), dtype=np.int64)
+        if self.fit is None or not len(services):
+            return np.zeros(len(services))
+        sums: FloatArray = self.fit.expected(services[:, None], world, minutes[None, :]).sum(axis=1)
+        return sums
+
     def steps(self, service: int, region: int, *, start: int, end: int, step: int) -> tuple[FloatArray, FloatArray]:
         """``(expected, upper)`` of each step of ``step`` minutes from ``start``; the last one up to ``end`` only."""
         size = max(0, -((start - end) // step))

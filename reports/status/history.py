@@ -72,6 +72,7 @@ def _told(row: Incident, evidence: Evidence | None, sums: tuple[int, int]) -> In
         else []
     )
     current = [outage for outage in regions if state != "resolved" and not outage.restored_at]
+    previous = [outage for outage in regions if state == "resolved" or outage.restored_at]
     return IncidentStatus(
         ref=row.ref,
         service=catalogue.catalogue().by_id[row.service_id].link,
@@ -93,7 +94,7 @@ def _told(row: Incident, evidence: Evidence | None, sums: tuple[int, int]) -> In
         reports=sums[0],
         working=sums[1],
         currently_affected=tuple(_link(outage) for outage in current),
-        previously_affected=tuple(_link(outage) for outage in regions if outage not in current),
+        previously_affected=tuple(_link(outage) for outage in previous),
         siblings=_siblings(row, others),
         echo_of=row.echo_of.ref if row.echo_of else None,
         merged_into=row.merged_into.ref if row.merged_into else None,
@@ -230,7 +231,8 @@ def _incident_regions(ref: str) -> tuple[RegionalOutageStatus, ...]:
     row = Incident.objects.filter(ref=ref).first()
     if row is None:
         return ()
-    rows = list(row.regions.filter(withdrawn_at=None).prefetch_related("relapses"))
+    courses = [course for course in outages.courses([row.pk])[row.pk] if not course.outage.withdrawn_at]
+    rows = [course.outage for course in courses]
     spoke = {
         evidence.region_id: evidence
         for evidence in Evidence.objects.filter(incident=row, decision__in=("opened", "reopened"), region__isnull=False)
@@ -260,14 +262,14 @@ def _incident_regions(ref: str) -> tuple[RegionalOutageStatus, ...]:
                     basis=relapse.basis,
                     reopened_at=relapse.reopened_at,
                 )
-                for relapse in outage.relapses.all()
+                for relapse in course.relapses
             ),
             reports=reports,
             working=working,
             networks=networks,
             evidence=_evidence(spoke.get(outage.region_id)),
         )
-        for outage, (reports, working, networks) in zip(rows, sums, strict=True)
+        for course, outage, (reports, working, networks) in zip(courses, rows, sums, strict=True)
     )
 
 
@@ -334,12 +336,13 @@ def _incident_history(ref: str, now: datetime) -> IncidentHistory | None:
     transitions: list[Transition] = []
     indices: list[int] = []
     noticed = outages.told_changes(row.pk)
-    for outage in row.regions.prefetch_related("relapses"):
+    for course in outages.courses([row.pk])[row.pk]:
+        outage = course.outage
         index = catalogue.index_of(outage.region_code)
         if index is not None:
             # A withdrawn region too: it does not take the state of its country.
             indices.append(index)
-        history = outages.changes(outage, noticed.get(outage.region_id, ()))
+        history = outages.changes(course, noticed.get(outage.region_id, ()))
         if history:
             regions.append(_link(outage))
             transitions += [Transition(region=outage.region_code, at=at, state=state) for at, state in history]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
 
 from reports.detection.decisions import IntArray
 from reports.incidents.timeline import EntryKind
-from reports.models import Incident, RegionalOutage, TimelineEntry
+from reports.models import Incident, RegionalOutage, Relapse, TimelineEntry
 from reports.status import catalogue
 
 AFFECTED = frozenset({"down", "recovering"})
@@ -19,16 +20,39 @@ SEVERITY: Mapping[str, int] = {"down": 0, "recovering": 1, "unknown": 2, "restor
 Change = tuple[datetime, str]
 
 
-def changes(outage: RegionalOutage, told: Iterable[Change] = ()) -> tuple[Change, ...]:
+@dataclass(frozen=True, eq=False)
+class Course:
+    """A region in an incident: its row, and its relapses in order."""
+
+    outage: RegionalOutage
+    relapses: tuple[Relapse, ...]
+
+
+def courses(incidents: Iterable[int]) -> dict[int, list[Course]]:
+    """The courses of incidents (ids), the earliest onset first, in two queries.
+
+    Not by ``prefetch_related``, which would send the ids of thousands of regions back to the database.
+    """
+    ids = list(incidents)
+    relapses: dict[int, list[Relapse]] = {}
+    for relapse in Relapse.objects.filter(outage__incident__in=ids).order_by("reopened_at"):
+        relapses.setdefault(relapse.outage_id, []).append(relapse)
+    found: dict[int, list[Course]] = {number: [] for number in ids}
+    for outage in RegionalOutage.objects.filter(incident__in=ids):
+        found[outage.incident_id].append(Course(outage, tuple(relapses.get(outage.pk, ()))))
+    return found
+
+
+def changes(course: Course, told: Iterable[Change] = ()) -> tuple[Change, ...]:
     """From when on the region was in which state, in order; none for a region that was no part of it after all.
 
     By what is known today: a restoration counts from its estimated instant, not from when we said so. ``told`` are the
     changes that the timeline has of this region (see :func:`told_changes`): the row itself remembers, besides its
-    relapses, only the newest. Prefetch ``relapses``.
+    relapses, only the newest.
     """
+    outage, relapses = course.outage, course.relapses
     if outage.withdrawn_at:
         return ()
-    relapses = sorted(outage.relapses.all(), key=lambda relapse: relapse.reopened_at)
     begins = [outage.onset_at, *(relapse.reopened_at for relapse in relapses)]
     ends = [*(relapse.restored_at for relapse in relapses), outage.restored_at]
     between = sorted({*told, *_newest(outage)})

@@ -85,9 +85,9 @@ def _paint(minute: int) -> Picture:
         Incident.objects.filter(rejected_at=None, merged_at=None)
         .filter(Q(resolved_at=None) | Q(resolved_at__gt=at - RECENT))
         .select_related("echo_of")
-        .prefetch_related("regions__relapses")
         .order_by("-resolved_at", "-id")
     )
+    courses = outages.courses(row.pk for row in rows)
     services = catalogue.catalogue().by_id
     region_index = catalogue.index_of
     ongoing: dict[int, Ongoing] = {}
@@ -95,12 +95,12 @@ def _paint(minute: int) -> Picture:
     resolved: list[int] = []
     for row in rows:
         regions: dict[int, tuple[str, datetime]] = {}
-        for outage in row.regions.all():
-            index = region_index(outage.region_code)
+        for course in courses[row.pk]:
+            index = region_index(course.outage.region_code)
             if index is None:
                 continue
-            history = outages.changes(outage)
-            regions[index] = (history[-1][1], history[-1][0]) if history else ("normal", outage.onset_at)
+            history = outages.changes(course)
+            regions[index] = (history[-1][1], history[-1][0]) if history else ("normal", course.outage.onset_at)
         echoed = services.get(row.echo_of.service_id) if row.echo_of else None
         found = Ongoing(
             ref=row.ref,
@@ -136,7 +136,8 @@ def _statuses(now: Picture) -> Mapping[str, ServiceStatus]:
     entries = catalogue.catalogue().offered
     ids = np.array([entry.id for entry in entries], dtype=np.int64)
     reports, working = now.hour.worldwide(ids)
-    expected = _expected_worldwide(entries, now.minute)
+    indices = np.array([entry.index for entry in entries], dtype=np.int64)
+    expected = figures.expectation().worldwide(indices, start=now.minute - figures.HOUR_MINUTES, end=now.minute)
     return {
         entry.link.slug: _status(
             entry,
@@ -147,12 +148,6 @@ def _statuses(now: Picture) -> Mapping[str, ServiceStatus]:
         )
         for position, entry in enumerate(entries)
     }
-
-
-def _expected_worldwide(entries: Iterable[Entry], minute: int) -> list[float]:
-    expectation, world = figures.expectation(), np.zeros(1, dtype=np.int64)
-    start = minute - figures.HOUR_MINUTES
-    return [float(expectation.within(entry.index, world, start=start, end=minute)[0]) for entry in entries]
 
 
 def _status(entry: Entry, now: Picture, *, reports: int, working: int, expected: float) -> ServiceStatus:
@@ -398,7 +393,6 @@ def _past_map(entry: Entry, at: datetime) -> MapStatus:
     incident = (
         Incident.objects.filter(service=entry.id, rejected_at=None, merged_at=None, onset_at__lte=at)
         .filter(Q(resolved_at=None) | Q(resolved_at__gt=at))
-        .prefetch_related("regions__relapses")
         .order_by("-onset_at")
         .first()
     )
@@ -406,9 +400,9 @@ def _past_map(entry: Entry, at: datetime) -> MapStatus:
         return _map(at, ())
     states: dict[int, tuple[str, datetime]] = {}
     noticed = outages.told_changes(incident.pk)
-    for outage in incident.regions.all():
-        index = catalogue.index_of(outage.region_code)
-        change = outages.state_at(outages.changes(outage, noticed.get(outage.region_id, ())), at)
+    for course in outages.courses([incident.pk])[incident.pk]:
+        index = catalogue.index_of(course.outage.region_code)
+        change = outages.state_at(outages.changes(course, noticed.get(course.outage.region_id, ())), at)
         if index is not None and change is not None:
             states[index] = (change[1], change[0])
     hour = figures.read_hour(clock.minute_of(at), service_id=entry.id)
