@@ -28,6 +28,8 @@ BODY_LIMIT = 8192
 BODY_SECONDS = 10.0
 RETRY_AFTER_SECONDS = 5
 
+# One encoder for all: json.dumps makes a new one for each call.
+_encode = json.JSONEncoder(separators=(",", ":")).encode
 _JSON, _FORM = "application/json", "application/x-www-form-urlencoded"
 _METHODS = b"POST, OPTIONS"
 _COMMON: Headers = [
@@ -166,7 +168,7 @@ def _form(body: bytes) -> Mapping[str, object]:
 
 
 async def _answer(send: Send, status: int, body: Mapping[str, object], headers: Headers) -> None:
-    content = json.dumps(body, separators=(",", ":")).encode()
+    content = _encode(body).encode()
     length = str(len(content)).encode()
     own = [(b"content-type", b"application/json"), (b"content-length", length), *headers]
     await send({"type": "http.response.start", "status": status, "headers": _COMMON + own})

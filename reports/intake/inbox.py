@@ -21,6 +21,7 @@ from collections.abc import Generator, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Any, LiteralString, cast
 from uuid import UUID
 from zlib import crc32
@@ -166,7 +167,7 @@ class _Batch:
 
     entries: Sequence[Entry]
 
-    @property
+    @cached_property
     def key(self) -> UUID:
         return min(entry.id for entry in self.entries)
 
