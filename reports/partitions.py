@@ -81,9 +81,9 @@ def keep(now: datetime, retention_days: int) -> None:
     """
     today = now.astimezone(UTC).date()
     ensure(today - timedelta(days=1), today + AHEAD)
-    drop_before(today - timedelta(days=retention_days))
     AcceptedId.objects.filter(received_at__lt=now - IDS_KEPT).delete()
     DrainBatch.objects.filter(drained_at__lt=now - BATCHES_KEPT).delete()
+    drop_before(today - timedelta(days=retention_days))
 
 
 def _existing() -> set[str]:

@@ -14,7 +14,7 @@ from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
 import numpy as np
-from django.db import transaction
+from django.db import DataError, IntegrityError, connection, transaction
 from numpy.typing import NDArray
 
 from reports import binary, counts, partitions
@@ -49,37 +49,42 @@ NOTHING = DrainResult(0, 0, 0)
 
 
 def drain(*, now: datetime, max_blocks: int = MAX_BLOCKS) -> DrainResult:
-    """Moves up to ``max_blocks`` blocks into the tables. A block that cannot be read is set aside with its fault."""
+    """Moves up to ``max_blocks`` blocks into the tables.
+
+    A block that cannot be read, or that the tables refuse, is set aside with its fault: it stops nobody, and nothing in
+    it is lost.
+    """
+    try:
+        return _drain(now, max_blocks)
+    except (DataError, IntegrityError):
+        # One of them is refused. One at a time, the sound ones get through and the culprit is found.
+        return _drain(now, 1)
+
+
+def _drain(now: datetime, max_blocks: int) -> DrainResult:
     with transaction.atomic(), binary.reading() as cursor:
         cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [_LOCK])
         if cursor.fetchone() != (True,):
             return NOTHING
-        records, taken, broken = _take(cursor, max_blocks)
+        records, sound, broken = _read(cursor, max_blocks)
+        result = NOTHING
+        if sound:
+            try:
+                with transaction.atomic(), connection.wrap_database_errors:
+                    result = _move(cursor, records, sound, now)
+            except (DataError, IntegrityError) as refusal:
+                if max_blocks > 1:
+                    raise
+                broken[sound[0]] = str(refusal)
         _set_aside(cursor, broken, now)
-        if not taken:
-            return DrainResult(len(broken), 0, 0)
-        batch = _Batch.of(records)
-        partitions.ensure_days(_day(number) for number in np.unique(batch.received_at // _DAY))
-        counted, new_network = _apply_counting_rule(cursor, batch)
-        _store(cursor, batch, counted)
-        counts.add(cursor, _additions(batch, counted, new_network))
-        result = DrainResult(len(taken) + len(broken), len(records), int(counted.sum()))
-        DrainBatch.objects.create(
-            drained_at=now,
-            blocks=len(taken),
-            reports=result.reports,
-            counted=result.counted,
-            oldest_minute=_minute(batch.received_at.min()),
-            newest_minute=_minute(batch.received_at.max()),
-        )
-        return result
+        return DrainResult(result.blocks + len(broken), result.reports, result.counted)
 
 
-def _take(cursor: Cursor, max_blocks: int) -> tuple[NDArray[np.void], list[UUID], dict[UUID, str]]:
-    """The records of the oldest blocks, which are deleted, the ids of these, and the faults of unreadable ones."""
+def _read(cursor: Cursor, max_blocks: int) -> tuple[NDArray[np.void], list[UUID], dict[UUID, str]]:
+    """The records of the oldest blocks, the ids of these blocks, and the faults of unreadable ones."""
     cursor.execute(_OLDEST, [max_blocks])
-    pieces: list[NDArray[np.void]] = []
-    taken: list[UUID] = []
+    pieces: list[NDArray[np.void]] = [np.empty(0, dtype=inbox.RECORD)]
+    sound: list[UUID] = []
     broken: dict[UUID, str] = {}
     for id, reports, block in cursor:
         try:
@@ -90,16 +95,32 @@ def _take(cursor: Cursor, max_blocks: int) -> tuple[NDArray[np.void], list[UUID]
             broken[id] = str(fault)
         else:
             pieces.append(records)
-            taken.append(id)
-    if not taken:
-        return np.empty(0, dtype=inbox.RECORD), taken, broken
-    cursor.execute("DELETE FROM reports_inboxblock WHERE id = ANY(%s)", [taken])
-    return np.concatenate(pieces), taken, broken
+            sound.append(id)
+    return np.concatenate(pieces), sound, broken
 
 
 _OLDEST = """
 SELECT id, reports, block FROM reports_inboxblock WHERE broken_at IS NULL ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED
 """
+
+
+def _move(cursor: Cursor, records: NDArray[np.void], blocks: list[UUID], now: datetime) -> DrainResult:
+    cursor.execute("DELETE FROM reports_inboxblock WHERE id = ANY(%s)", [blocks])
+    batch = _Batch.of(records)
+    partitions.ensure_days(_day(number) for number in np.unique(batch.received_at // _DAY))
+    counted, new_network = _apply_counting_rule(cursor, batch)
+    _store(cursor, batch, counted)
+    counts.add(cursor, _additions(batch, counted, new_network))
+    result = DrainResult(len(blocks), len(records), int(counted.sum()))
+    DrainBatch.objects.create(
+        drained_at=now,
+        blocks=result.blocks,
+        reports=result.reports,
+        counted=result.counted,
+        oldest_minute=_minute(batch.received_at[0]),
+        newest_minute=_minute(batch.received_at[-1]),
+    )
+    return result
 
 
 def _set_aside(cursor: Cursor, broken: dict[UUID, str], now: datetime) -> None:

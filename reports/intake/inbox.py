@@ -148,7 +148,10 @@ def unpack(block: bytes) -> NDArray[np.void]:
         raise Unreadable(f"{len(block)} bytes do not fit {reports} reports")
     if crc32(memoryview(block)[_HEADER.size :]) != checksum:
         raise Unreadable("the checksum does not fit")
-    return cast("NDArray[np.void]", np.frombuffer(block, dtype=RECORD, offset=_HEADER.size))
+    records = cast("NDArray[np.void]", np.frombuffer(block, dtype=RECORD, offset=_HEADER.size))
+    if not reports or records["kind"].max() > 1:
+        raise Unreadable("holds no reports, or some of an unknown kind")
+    return records
 
 
 # --- Writing: one plan of statements, carried out by a blocking or by an awaiting connection -------------------------

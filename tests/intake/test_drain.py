@@ -185,6 +185,22 @@ def test_a_block_that_cannot_be_read_is_set_aside_and_stops_nobody(known: Catalo
     assert drain(now=NOON) == DrainResult(0, 0, 0)
 
 
+def test_a_block_that_the_tables_refuse_is_set_aside_and_stops_nobody(known: Catalogue):
+    report()
+    stored = InboxBlock.objects.get()
+    drain(now=NOON)
+    report(address="192.0.2.2", at=NOON - timedelta(seconds=1))
+    # The same reports once more, as from a backup that was played back.
+    InboxBlock.objects.create(id=stored.id, reports=1, block=stored.block, written_at=NOON)
+    report(address="192.0.2.3", at=NOON + timedelta(seconds=1))
+    while drain(now=NOON).blocks:
+        pass
+    refused = InboxBlock.objects.get()
+    assert (refused.id, refused.broken_at) == (stored.id, NOON)
+    assert "already exists" in refused.fault
+    assert Report.objects.count() == counted() == 3
+
+
 def test_only_one_drain_runs_at_a_time(committed: Catalogue):
     import psycopg
     from django.db import connection

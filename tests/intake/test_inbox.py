@@ -80,7 +80,7 @@ def test_ids_of_one_instant_differ_and_later_ones_are_greater():
     assert all(first < second for first, second in pairwise(ids))
 
 
-@given(st.lists(entries, max_size=20))
+@given(st.lists(entries, min_size=1, max_size=20))
 def test_a_block_is_read_back_as_it_was_written(written: list[Entry]):
     found = inbox.unpack(inbox.pack(written))
     assert [
