@@ -21,7 +21,7 @@ PALETTES: Mapping[str, Mapping[str, str]] = {
         "sea": "#e6edf1",
         "hatch": "#5a6672",
         "dots": "#8c4600",
-        "line": "#8b8f94",
+        "line": "#83878c",
         "ink": "#17191c",
         "paper": "#fcfbf8",
         "soft": "#596068",

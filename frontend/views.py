@@ -30,6 +30,7 @@ from reports.status.answers import (
     ServiceStatus,
 )
 from reports.status.health import is_stale
+from reports.status.rules import rules
 
 DAY = timedelta(hours=24)
 STEP = timedelta(minutes=5)
@@ -326,11 +327,11 @@ def incidents(request: HttpRequest) -> HttpResponseBase:
     now = clock.now()
     asked = {name: request.GET.get(name, "").strip()[:60] for name in ("service", "state", "review", "region", "since")}
     since = parse_date(asked["since"]) if len(asked["since"]) == 10 else None
-    service = next((link.slug for link in status.search(asked["service"], limit=1)), "") if asked["service"] else ""
+    service = next((link.slug for link in status.search(asked["service"], limit=1)), asked["service"])
     region = status.region(asked["region"]) if asked["region"] else None
     try:
         found = status.incidents(
-            service=service or None if asked["service"] else None,
+            service=service if asked["service"] else None,
             region=region.code if region else asked["region"] or None,
             state=asked["state"] if asked["state"] in INCIDENT_STATES else None,
             review=asked["review"] if asked["review"] in REVIEWS else None,
@@ -460,7 +461,7 @@ def _draw(request: HttpRequest, states: dict[str, str]) -> HttpResponseBase:
 @require_safe
 def methodology(request: HttpRequest) -> HttpResponseBase:
     """How it counts and decides, and where it is weak."""
-    return page(request, "frontend/methodology.html", {"all_states": charts.STATES}, now=clock.now())
+    return page(request, "frontend/methodology.html", {"all_states": charts.STATES, "rules": rules()}, now=clock.now())
 
 
 @require_safe

@@ -158,6 +158,12 @@ def percent(share: float) -> str:
 
 
 @register.filter
+def power(log10: float) -> str:
+    """A power of ten in superscript digits: ``10⁻⁷·⁵``."""
+    return "10" + f"{log10:g}".translate(str.maketrans("-.0123456789", "⁻·⁰¹²³⁴⁵⁶⁷⁸⁹"))
+
+
+@register.filter
 def scale(factor: float) -> str:
     """A scale as on a map: ``1:20``."""
     return f"1:{factor:g}"

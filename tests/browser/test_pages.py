@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import Literal
 
 import pytest
+from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.browser_fixtures import watch_page
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page, Route
 
 REF = "OUT-2026-0007"
 PAGES = (
@@ -53,7 +51,7 @@ def inbox() -> int:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_no_page_complains_or_scrolls_sideways_on_a_telephone(
-    scene: None, browser: Browser, live_site: str, scheme: str
+    scene: None, browser: Browser, live_site: str, scheme: Literal["light", "dark"]
 ) -> None:
     with browser.new_context(
         base_url=live_site, viewport={"width": 390, "height": 844}, color_scheme=scheme, timezone_id="Asia/Kolkata"
@@ -86,7 +84,7 @@ def test_a_report_is_two_taps_and_counts_once(scene: None, browser_page: Page) -
     # The choice is kept in the browser.
     browser_page.reload()
     assert browser_page.input_value("#country") == "FR"
-    browser_page.wait_for_function("document.getElementById('region').value === 'FR-IDF'")
+    expect(browser_page.locator("#region")).to_have_value("FR-IDF")
 
 
 def test_it_works_for_me_is_one_tap(scene: None, browser_page: Page) -> None:
@@ -177,7 +175,8 @@ def test_the_slider_by_keyboard_moves_map_and_table(scene: None, browser_page: P
     assert re.match(r"\d\d:\d\d UTC, 0 down", slider.get_attribute("aria-valuetext") or "")
     for _ in range(30):
         browser_page.keyboard.press("ArrowRight")
-    assert browser_page.locator("tr[data-state=down]").count() > 40
+    down = browser_page.locator("tr[data-state=down]").count()
+    assert down > 40
     assert "t=" in browser_page.url
     shared = browser_page.url
     browser_page.keyboard.press("End")
@@ -185,7 +184,7 @@ def test_the_slider_by_keyboard_moves_map_and_table(scene: None, browser_page: P
     assert "t=" not in browser_page.url
     # A link keeps the time.
     browser_page.goto(shared)
-    browser_page.wait_for_function("document.querySelectorAll('tr[data-state=down]').length > 40")
+    expect(browser_page.locator("tr[data-state=down]")).to_have_count(down)
 
 
 def test_play_runs_to_the_end_and_can_be_paused(scene: None, browser_page: Page) -> None:
@@ -194,7 +193,7 @@ def test_play_runs_to_the_end_and_can_be_paused(scene: None, browser_page: Page)
     assert play.get_attribute("aria-pressed") == "false"
     play.click()
     assert play.get_attribute("aria-pressed") == "true"
-    browser_page.wait_for_function("Number(document.querySelector('input[type=range]').value) > 5")
+    expect(browser_page.locator("input[type=range]")).to_have_value(re.compile(r"^([6-9]|\d\d)$"))
     play.click()
     assert play.get_attribute("aria-pressed") == "false"
     here = browser_page.input_value("input[type=range]")
@@ -209,10 +208,8 @@ def test_a_region_of_the_table_is_shown_on_the_map(scene: None, browser_page: Pa
     assert browser_page.locator("tr[data-region='DE-BY'][data-selected]").count() == 1
     assert "region=DE-BY" in browser_page.url
     # The middle of the map is now in Bavaria, and the pointer is told so.
-    box = browser_page.locator(".map").bounding_box()
-    assert box is not None
-    browser_page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-    browser_page.get_by_text("Bavaria").and_(browser_page.locator(".map-tip b")).wait_for()
+    browser_page.locator("div.map").hover()
+    expect(browser_page.locator(".map-tip b")).to_have_text("Bavaria")
 
 
 def test_the_table_can_be_put_into_another_order(scene: None, browser_page: Page) -> None:
@@ -247,9 +244,7 @@ def test_a_page_in_sight_follows_the_present(scene: None, browser_page: Page) ->
         incident=sibling, at=timezone.now(), recorded_at=timezone.now(), kind="resolved", facts={}
     )
     browser_page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
-    browser_page.wait_for_function(
-        "document.querySelector('h1').textContent === 'WhatsApp is down right now.'", timeout=20_000
-    )
+    expect(browser_page.locator("h1")).to_have_text("WhatsApp is down right now.", timeout=20_000)
 
 
 def test_times_are_the_readers_with_utc_beside(scene: None, browser: Browser, live_site: str) -> None:

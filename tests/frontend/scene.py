@@ -34,6 +34,7 @@ from reports.models import (
     ReportCount,
     Service,
     Statement,
+    TimelineEntry,
 )
 from reports.status import catalogue, snapshots
 
@@ -123,8 +124,10 @@ def _lay_health(now: datetime) -> None:
                 usual = peak * size * 30 * 0.012 * (1 + 0.6 * math.sin(2 * math.pi * (step % 48) / 48))
                 if drawn := round(chance.gauss(usual, math.sqrt(usual))):
                     parts.append((service, codes[country], step, max(drawn, 0)))
-    columns = np.array(parts, dtype=np.int64).T
-    history = baselines.History(*columns, first_bin=first_bin, end_bin=end_bin)
+    service_of, region_of, bin_of, reports = np.array(parts, dtype=np.int64).T
+    history = baselines.History(
+        service=service_of, region=region_of, bin=bin_of, reports=reports, first_bin=first_bin, end_bin=end_bin
+    )
     row = Baseline.objects.create(
         version="scene-1",
         fitted_at=now - timedelta(days=1),
@@ -202,9 +205,7 @@ def _lay_ordinary_counts(now: datetime, chance: random.Random) -> None:
         for country, peak in PEAKS.items():
             region = Region.objects.get(code=country)
             for minutes in range(1, 24 * 60 + 1):
-                counts.add(
-                    now - minutes * MINUTE, region, Kind.DOWN, _poisson(chance, peak * size * 0.012), chance
-                )
+                counts.add(now - minutes * MINUTE, region, Kind.DOWN, _poisson(chance, peak * size * 0.012), chance)
         counts.write()
 
 
@@ -230,7 +231,13 @@ def _lay_counts(
 
 
 def _evidence(
-    incident: Incident, decided_at: datetime, *, decision: str, observed: int, expected: float, place: Place | None = None
+    incident: Incident,
+    decided_at: datetime,
+    *,
+    decision: str,
+    observed: int,
+    expected: float,
+    place: Place | None = None,
 ) -> Evidence:
     return Evidence.objects.create(
         incident=incident,
@@ -314,7 +321,7 @@ def _lay_incident(onset: datetime, now: datetime, places: list[Place], chance: r
 
 def _lay_region(
     incident: Incident, onset: datetime, now: datetime, place: Place, chance: random.Random
-) -> list[timeline.TimelineEntry]:
+) -> list[TimelineEntry]:
     down, back = onset + place.down * MINUTE, onset + place.back * MINUTE
     detected = down + chance.randint(4, 9) * MINUTE
     declared = back + chance.randint(4, 12) * MINUTE

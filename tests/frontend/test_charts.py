@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -39,7 +40,8 @@ def test_a_line_stays_inside_its_square(values: list[float], top: float) -> None
 @given(counts)
 def test_a_band_is_closed_and_inside(values: list[float]) -> None:
     path = charts.band([0.0] * len(values), values, charts.nice_top(max(values)))
-    assert path.startswith("M") and path.endswith("Z")
+    assert path.startswith("M")
+    assert path.endswith("Z")
     assert all(0 <= n <= charts.SIDE for n in numbers(path))
 
 
@@ -108,8 +110,9 @@ def test_spans_are_in_order_inside_and_never_normal(changes: list[tuple[datetime
     for span in found:
         assert span.state != "normal"
         assert START <= span.start < span.end <= START + 24 * HOUR
-        assert 0 <= span.x <= charts.SIDE and span.width >= 1
-    assert all(a.end <= b.start for a, b in zip(found, found[1:], strict=False))
+        assert 0 <= span.x <= charts.SIDE
+        assert span.width >= 1
+    assert all(a.end <= b.start for a, b in pairwise(found))
 
 
 @given(st.dictionaries(st.text("ABC", min_size=1), st.floats(1, 1e9), min_size=1, max_size=6), courses)
