@@ -16,7 +16,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.core import signing
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, InterfaceError, OperationalError, connection
 
 from reports import clock, regions
 from reports.intake import catalogue, guard, inbox
@@ -199,13 +199,17 @@ def _client_id(text: str) -> UUID:
 def submit(data: Mapping[str, object], *, address: str, received_at: datetime, client: str = "") -> Accepted:
     """Accepts a report: valid, on disk, answered. ``client`` is what the browser says of itself (see the guard).
 
-    Raises :class:`Invalid`, and ``RuntimeError`` within a transaction (the answer must not precede the commit).
+    Raises :class:`Invalid`, ``inbox.Unavailable`` when the database is away, and ``RuntimeError`` within a transaction
+    (the answer must not precede the commit).
     """
-    known = catalogue.at_hand() or catalogue.read()
-    submission = _validate(data, known)
-    keys = guard.known_secrets(received_at) or guard.read_secrets(received_at)
-    who = guard.pseudonyms(address, client=client, keys=keys)
-    (standing,) = inbox.write([_entry(submission, who, received_at)])
+    try:
+        known = catalogue.at_hand() or catalogue.read()
+        submission = _validate(data, known)
+        keys = guard.known_secrets(received_at) or guard.read_secrets(received_at)
+        who = guard.pseudonyms(address, client=client, keys=keys)
+        (standing,) = inbox.write([_entry(submission, who, received_at)])
+    except (OperationalError, InterfaceError) as error:
+        raise inbox.Unavailable from error
     return _accepted(standing, known)
 
 

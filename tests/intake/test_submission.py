@@ -8,13 +8,13 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 from django.utils import timezone
 from hypothesis import HealthCheck, given
 from hypothesis import settings as slow
 from hypothesis import strategies as st
 
-from reports.intake import catalogue
+from reports.intake import catalogue, inbox
 from reports.intake.submission import Invalid, Post, read_receipt, submit, submit_many, validate
 from reports.models import AcceptedId, InboxBlock, Kind, Service
 from tests.intake.making import Catalogue
@@ -222,6 +222,15 @@ def test_an_answer_does_not_precede_the_commit(committed: Catalogue):
     with transaction.atomic(), pytest.raises(RuntimeError):
         submit(GOOD, address="192.0.2.1", received_at=NOON)
     assert not connection.in_atomic_block
+
+
+def test_without_a_database_a_report_is_to_be_sent_again(known: Catalogue, monkeypatch: pytest.MonkeyPatch):
+    def refuse(entries: object) -> None:
+        raise OperationalError("connection refused")
+
+    monkeypatch.setattr(inbox, "write", refuse)
+    with pytest.raises(inbox.Unavailable):
+        submit(GOOD, address="192.0.2.1", received_at=NOON)
 
 
 def test_many_reports_are_accepted_as_blocks(known: Catalogue):
