@@ -1,0 +1,77 @@
+"""What an administrator fills in on the page of an incident."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+
+from reports.incidents.lifecycle import RegionWord
+from reports.models import Statement
+
+
+class _Moment(forms.DateTimeField):
+    """An instant, entered in UTC with the browser's own picker."""
+
+    def __init__(self, *, label: str) -> None:
+        widget = forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M")
+        super().__init__(label=label, widget=widget)
+
+
+class ActForm(forms.Form):
+    """What every act carries: the revision of the incident that the administrator saw."""
+
+    revision = forms.IntegerField(widget=forms.HiddenInput)
+
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        # A page with several forms has every name several times.
+        more.setdefault("auto_id", f"{type(self).__name__.lower()}_%s")
+        super().__init__(*arguments, **more)
+
+
+class ConfirmForm(ActForm):
+    """Nothing further to say."""
+
+
+class RejectForm(ActForm):
+    """Why it is no outage."""
+
+    reason = forms.CharField(
+        label="Why it is no outage (public)", widget=forms.Textarea(attrs={"rows": 2}), max_length=1000
+    )
+
+
+class UndoForm(ActForm):
+    """Why the rejection was wrong."""
+
+    reason = forms.CharField(
+        label="Why (public, may be empty)", widget=forms.Textarea(attrs={"rows": 2}), max_length=1000, required=False
+    )
+
+
+class StatementForm(ActForm):
+    """What the provider said."""
+
+    text = forms.CharField(label="What was said", widget=forms.Textarea(attrs={"rows": 3}), max_length=4000)
+    url = forms.CharField(label="Where (address)", required=False, widget=forms.URLInput, max_length=500)
+    said_at = _Moment(label="When (UTC)")
+    meaning = forms.ChoiceField(label="What it means", choices=Statement.Meaning.choices)
+    region = forms.CharField(
+        label="Of one region only (its code; empty: of all)",
+        required=False,
+        max_length=10,
+        widget=forms.TextInput(attrs={"list": "regions-of-the-incident"}),
+    )
+
+
+class OverrideForm(ActForm):
+    """An administrator's own word on a region."""
+
+    region = forms.CharField(
+        label="Region (its code)",
+        max_length=10,
+        widget=forms.TextInput(attrs={"list": "regions-of-the-incident"}),
+    )
+    state = forms.ChoiceField(label="Is", choices=[(word.value, word.value) for word in reversed(RegionWord)])
+    at = _Moment(label="Since (UTC)")
+    reason = forms.CharField(label="Why (public)", widget=forms.Textarea(attrs={"rows": 2}), max_length=1000)

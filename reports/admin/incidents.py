@@ -1,0 +1,394 @@
+"""The desk where incidents are judged: the list with those that wait first, and the page of one with its acts.
+
+Nothing is edited in place: every act is a function of ``reports.incidents``, the same that everything else calls, and
+leaves a line in the timeline and one in the administrators' log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib import admin, messages
+from django.contrib.admin.models import LogEntry
+from django.contrib.admin.options import get_content_type_for_model
+from django.contrib.auth.models import User
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import transaction
+from django.db.models import BigIntegerField, Case, Count, Exists, F, OuterRef, Q, QuerySet, Subquery, Sum, Value, When
+from django.db.models.functions import Coalesce
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+
+from reports import clock
+from reports.admin.forms import ActForm, ConfirmForm, OverrideForm, RejectForm, StatementForm, UndoForm
+from reports.admin.readonly import ReadOnlyAdmin
+from reports.incidents import lifecycle, statements, timeline
+from reports.incidents.lifecycle import ConflictError
+from reports.models import Evidence, Incident, RegionalOutage, Statement, TimelineEntry
+
+# Rows of evidence, regions and timeline on the page; the rest is in lists of their own.
+MOST_ROWS = 200
+
+_WAITING = Q(resolved_at=None, rejected_at=None, merged_at=None, confirmed_at=None)
+_AFFECTED = Q(restored_at=None, withdrawn_at=None, unknown_at=None)
+
+
+class _ReviewFilter(admin.SimpleListFilter):
+    title = "review"
+    parameter_name = "review"
+
+    _CHOICES: Mapping[str, Q] = {
+        "waiting": _WAITING,
+        "automatic": Q(rejected_at=None, merged_at=None, confirmed_at=None),
+        "confirmed": Q(confirmed_at__isnull=False, merged_at=None),
+        "rejected": Q(rejected_at__isnull=False),
+        "merged": Q(merged_at__isnull=False),
+    }
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(name, name.capitalize()) for name in self._CHOICES]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Incident]) -> QuerySet[Incident]:
+        condition = self._CHOICES.get(self.value() or "")
+        return queryset if condition is None else queryset.filter(condition)
+
+
+class _OpenFilter(admin.SimpleListFilter):
+    title = "state"
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("open", "Open"), ("resolved", "Resolved")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Incident]) -> QuerySet[Incident]:
+        if self.value() not in ("open", "resolved"):
+            return queryset
+        over = Q(resolved_at__isnull=False) | Q(rejected_at__isnull=False) | Q(merged_at__isnull=False)
+        return queryset.filter(over if self.value() == "resolved" else ~over)
+
+
+@dataclass(frozen=True)
+class _Act:
+    """One thing an administrator can do: who may, what is filled in, what is called, and what is said afterwards."""
+
+    permission: str
+    form: type[ActForm]
+    do: Callable[[Incident, User, dict[str, Any]], object]
+    done: str
+
+
+def _confirm(incident: Incident, by: User, given: dict[str, Any]) -> object:
+    return lifecycle.confirm(incident.pk, by=by, at=clock.now(), revision=given["revision"])
+
+
+def _reject(incident: Incident, by: User, given: dict[str, Any]) -> object:
+    return lifecycle.reject(incident.pk, reason=given["reason"], by=by, at=clock.now(), revision=given["revision"])
+
+
+def _undo(incident: Incident, by: User, given: dict[str, Any]) -> object:
+    return lifecycle.undo_rejection(
+        incident.pk, reason=given["reason"], by=by, at=clock.now(), revision=given["revision"]
+    )
+
+
+def _state(incident: Incident, by: User, given: dict[str, Any]) -> object:
+    return statements.add_statement(
+        incident.pk,
+        text=given["text"],
+        url=given["url"],
+        said_at=given["said_at"],
+        meaning=given["meaning"],
+        region_code=given["region"].strip() or None,
+        by=by,
+        now=clock.now(),
+    )
+
+
+def _override(incident: Incident, by: User, given: dict[str, Any]) -> object:
+    return lifecycle.override_region(
+        incident.pk,
+        given["region"].strip(),
+        state=given["state"],
+        at=given["at"],
+        reason=given["reason"],
+        by=by,
+        now=clock.now(),
+        revision=given["revision"],
+    )
+
+
+_ACTS: Mapping[str, _Act] = {
+    "confirm": _Act("reports.change_incident", ConfirmForm, _confirm, "{ref} is confirmed."),
+    "reject": _Act("reports.change_incident", RejectForm, _reject, "{ref} is rejected."),
+    "undo-rejection": _Act("reports.change_incident", UndoForm, _undo, "{ref} is no longer rejected."),
+    "statement": _Act("reports.add_statement", StatementForm, _state, "The statement is recorded with {ref}."),
+    "override": _Act(
+        "reports.change_regionaloutage", OverrideForm, _override, "Your word on the region is recorded with {ref}."
+    ),
+}
+
+
+@admin.register(Incident)
+class IncidentAdmin(ReadOnlyAdmin):
+    """Incidents, those that wait for a judgement first: the most people, then the surest."""
+
+    list_display = (
+        "ref",
+        "service",
+        "waits",
+        "review",
+        "sure",
+        "people",
+        "regions_affected",
+        "peak_reports",
+        "onset_at",
+        "detected_at",
+        "resolved_at",
+    )
+    list_select_related = ("service",)
+    list_filter = (_ReviewFilter, _OpenFilter, "scope", "detected_at", "service__category")
+    search_fields = ("ref", "service__name", "service__slug", "service__provider__name")
+    search_help_text = "A reference, a service or a provider"
+    list_per_page = 50
+    show_full_result_count = False
+    actions = ("confirm_selected",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Incident]:
+        """Incidents with what the list is ordered by and shows."""
+        affected = RegionalOutage.objects.filter(_AFFECTED, incident=OuterRef("pk")).order_by()
+        above = RegionalOutage.objects.filter(_AFFECTED, incident=OuterRef("incident")).filter(
+            Q(region=OuterRef("region__parent"))
+            | Q(region=OuterRef("region__parent__parent"))
+            | Q(region=OuterRef("region__parent__parent__parent"))
+        )
+        # Nobody twice: a region within one that is affected as a whole adds nobody.
+        people = affected.filter(~Exists(above)).values("incident").annotate(n=Sum("region__population")).values("n")
+        number = affected.values("incident").annotate(n=Count("pk")).values("n")
+        incidents: QuerySet[Incident] = super().get_queryset(request)
+        return incidents.annotate(
+            is_waiting=Case(When(_WAITING, then=Value(1)), default=Value(0)),
+            people_affected=Case(
+                When(_WAITING, then=Coalesce(Subquery(people), Value(0, output_field=BigIntegerField()))),
+                default=Value(0),
+                output_field=BigIntegerField(),
+            ),
+            number_affected=Coalesce(Subquery(number), Value(0)),
+        )
+
+    def get_ordering(self, request: HttpRequest) -> tuple[Any, ...]:
+        """What a wrong judgement would cost most, first."""
+        return (F("is_waiting").desc(), F("people_affected").desc(), F("confidence").desc(), F("detected_at").desc())
+
+    @admin.display(description="waiting", boolean=True)
+    def waits(self, incident: Incident) -> bool:
+        """Whether it is open and nobody has judged it."""
+        return bool(getattr(incident, "is_waiting", 0))
+
+    @admin.display(description="review")
+    def review(self, incident: Incident) -> str:
+        """``automatic``, ``confirmed``, ``rejected`` or ``merged``."""
+        return incident.review
+
+    @admin.display(description="confidence", ordering="confidence")
+    def sure(self, incident: Incident) -> str:
+        """How sure the detector is."""
+        return percent(incident.confidence)
+
+    @admin.display(description="people", ordering="people_affected")
+    def people(self, incident: Incident) -> str:
+        """Who lives where it is down; only of incidents that wait."""
+        number = getattr(incident, "people_affected", 0)
+        return f"{number:,}" if number else "–"
+
+    @admin.display(description="regions affected", ordering="number_affected")
+    def regions_affected(self, incident: Incident) -> str:
+        """How many regions are down or recovering."""
+        return f"{getattr(incident, 'number_affected', 0):,}"
+
+    @admin.action(description="Confirm the selected incidents")
+    def confirm_selected(self, request: HttpRequest, queryset: QuerySet[Incident]) -> None:
+        """Confirms each of them; says of each that cannot be confirmed why not."""
+        if not request.user.has_perm("reports.change_incident"):
+            raise PermissionDenied
+        for incident in queryset:
+            self._do(request, incident, _ACTS["confirm"], {"revision": None})
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        """None for those who may only look."""
+        return super().get_actions(request) if request.user.has_perm("reports.change_incident") else {}
+
+    # --- the page of one incident ---
+
+    def get_urls(self) -> list[URLPattern]:
+        """Those of every model, and one for each act."""
+        acts = [
+            path(
+                f"<int:pk>/{name}/",
+                self.admin_site.admin_view(self._act_view(name)),
+                name=f"reports_incident_{name.replace('-', '_')}",
+            )
+            for name in _ACTS
+        ]
+        return [*acts, *super().get_urls()]
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """The page of one incident."""
+        if request.method not in ("GET", "HEAD"):
+            return HttpResponseNotAllowed(["GET", "HEAD"])
+        return self._page(request, self._incident(request, object_id))
+
+    def _incident(self, request: HttpRequest, pk: str | int) -> Incident:
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        incident = Incident.objects.select_related("service__provider", "group", "echo_of").filter(
+            pk=pk if str(pk).isdecimal() else 0
+        )
+        found = incident.first()
+        if found is None:
+            raise Http404
+        return found
+
+    def _act_view(self, name: str) -> Callable[..., HttpResponse]:
+        act = _ACTS[name]
+
+        def view(request: HttpRequest, pk: int) -> HttpResponse:
+            if request.method != "POST":
+                return HttpResponseNotAllowed(["POST"])
+            incident = self._incident(request, pk)
+            if not request.user.has_perm(act.permission):
+                raise PermissionDenied
+            form = act.form(request.POST)
+            if form.is_valid():
+                try:
+                    self._do(request, incident, act, form.cleaned_data)
+                except ValidationError as error:
+                    form.add_error(None, error)
+                except ValueError as error:
+                    form.add_error(None, str(error))
+                else:
+                    return HttpResponseRedirect(reverse("admin:reports_incident_change", args=[pk]))
+            return self._page(request, incident, filled={name: form}, status=400)
+
+        return view
+
+    def _do(self, request: HttpRequest, incident: Incident, act: _Act, given: dict[str, Any]) -> None:
+        """The act and its line in the administrators' log, together; a conflict is shown and changes nothing."""
+        assert isinstance(request.user, User)
+        said = act.done.format(ref=incident.ref)
+        try:
+            with transaction.atomic():
+                act.do(incident, request.user, given)
+                note = [said, *(f"{name}: {value}" for name, value in given.items() if name != "revision" and value)]
+                self.log_change(request, incident, " · ".join(note))
+        except ConflictError as conflict:
+            self.message_user(request, f"{incident.ref}: {conflict}", messages.ERROR)
+        else:
+            self.message_user(request, said, messages.SUCCESS)
+
+    def _page(
+        self,
+        request: HttpRequest,
+        incident: Incident,
+        *,
+        filled: Mapping[str, ActForm] | None = None,
+        status: int = 200,
+    ) -> HttpResponse:
+        now = clock.now()
+        blank = {
+            "revision": incident.revision,
+            "said_at": now,
+            "at": now,
+            "meaning": Statement.Meaning.ACKNOWLEDGED if not incident.statements.exists() else Statement.Meaning.UPDATE,
+        }
+        forms = {
+            name: (filled or {}).get(name) or act.form(initial=blank)
+            for name, act in _ACTS.items()
+            if request.user.has_perm(act.permission) and _makes_sense(name, incident)
+        }
+        regions = incident.regions.select_related("region").prefetch_related("relapses")
+        entries = incident.timeline.select_related("region", "evidence", "statement", "actor").order_by("-at", "-id")
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": f"{incident.ref}: {incident.service.name}",
+            "original": incident,
+            "incident": incident,
+            "confidence": percent(incident.confidence),
+            "forms": {name.replace("-", "_"): form for name, form in forms.items()},
+            "chart": reverse("incident-chart", args=[incident.ref]),
+            "public": reverse("incident", args=[incident.ref]),
+            "regions": regions.order_by(F("restored_at").desc(nulls_first=True), "onset_at", "region_code")[:MOST_ROWS],
+            "regions_number": regions.count(),
+            "evidence": incident.evidence.select_related("region").order_by("-decided_at", "-id")[:MOST_ROWS],
+            "evidence_number": incident.evidence.count(),
+            "timeline": [(entry, timeline.text(entry)) for entry in entries[:MOST_ROWS]],
+            "timeline_number": entries.count(),
+            "statements": incident.statements.select_related("region", "entered_by"),
+            "log": _log(incident),
+            "most_rows": MOST_ROWS,
+        }
+        return TemplateResponse(request, "admin/reports/incident.html", context, status=status)
+
+
+def _makes_sense(act: str, incident: Incident) -> bool:
+    if incident.merged_at:
+        return act == "statement"
+    if act == "confirm":
+        return not incident.confirmed_at and not incident.rejected_at
+    if act in ("reject", "override"):
+        return not incident.rejected_at
+    return act != "undo-rejection" or bool(incident.rejected_at)
+
+
+def _log(incident: Incident) -> QuerySet[LogEntry]:
+    return (
+        LogEntry.objects.filter(content_type=get_content_type_for_model(incident), object_id=str(incident.pk))
+        .select_related("user")
+        .order_by("-action_time")[:20]
+    )
+
+
+def percent(probability: float) -> str:
+    """A probability for the desk: never "100 %", which nobody can promise."""
+    return "over 99 %" if probability > 0.99 else f"{100 * probability:.0f} %"
+
+
+@admin.register(Evidence)
+class EvidenceAdmin(ReadOnlyAdmin):
+    """The figures that decisions rest on."""
+
+    list_display = ("incident", "region", "decision", "decided_at", "observed", "expected", "log10_p", "window_minutes")
+    list_select_related = ("incident__service", "region")
+    list_filter = ("decision", "level", "rule", "decided_at")
+    search_fields = ("incident__ref",)
+
+
+@admin.register(TimelineEntry)
+class TimelineEntryAdmin(ReadOnlyAdmin):
+    """Everything that was recorded of incidents, the acts of administrators among it."""
+
+    list_display = ("at", "incident", "kind", "region", "actor", "words")
+    list_select_related = ("incident__service", "region", "evidence", "statement", "actor")
+    list_filter = ("kind", "at", ("actor", admin.RelatedOnlyFieldListFilter))
+    search_fields = ("incident__ref",)
+    ordering = ("-at", "-id")
+
+    @admin.display(description="in words")
+    def words(self, entry: TimelineEntry) -> str:
+        """What the public reads."""
+        return timeline.text(entry)
+
+
+@admin.register(Statement)
+class StatementAdmin(ReadOnlyAdmin):
+    """What providers said; entered on the page of the incident."""
+
+    list_display = ("said_at", "incident", "meaning", "region", "text", "entered_by")
+    list_select_related = ("incident__service", "region", "entered_by")
+    list_filter = ("meaning", "said_at")
+    search_fields = ("incident__ref", "text")
