@@ -137,13 +137,6 @@ def copy_history(rows: Additions) -> None:
         cursor.execute("ANALYZE reports_reportcount")
 
 
-def forget(*, start: datetime, end: datetime) -> int:
-    """Deletes the counts of ``[start, end)``, for a replay that begins anew; the number of rows."""
-    with binary.reading() as cursor:
-        cursor.execute("DELETE FROM reports_reportcount WHERE minute >= %s AND minute < %s", [start, end])
-        return cursor.rowcount
-
-
 # --- Reading ---------------------------------------------------------------------------------------------------------
 
 
@@ -242,9 +235,7 @@ _TOTALS = f"SELECT service_id, 0::bigint, {_SUMS} {_WINDOW} GROUP BY 1 ORDER BY 
 _TOTALS_BY_REGION = f"SELECT service_id, region_id, {_SUMS} {_WINDOW} GROUP BY 1, 2 ORDER BY 1, 2"
 
 
-def windows(
-    service_ids: Sequence[int], *, starts: Sequence[datetime], ends: Sequence[datetime]
-) -> WindowTotals:
+def windows(service_ids: Sequence[int], *, starts: Sequence[datetime], ends: Sequence[datetime]) -> WindowTotals:
     """Sums by region over ``[starts[i], ends[i])`` of service ``service_ids[i]``, for all ``i`` in one query."""
     if not service_ids:
         return WindowTotals(*(np.zeros(0, dtype=np.int64) for _ in range(4)))

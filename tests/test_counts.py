@@ -178,12 +178,6 @@ def test_a_long_history_is_copied_and_read_quickly(db: None):
     assert time.monotonic() - began < 10
 
 
-def test_counts_of_a_span_can_be_taken_back(stored: None):
-    assert counts.forget(start=NOON, end=NOON + timedelta(minutes=59)) == 6
-    assert counts.forget(start=NOON, end=NOON + timedelta(minutes=59)) == 0
-    assert ReportCount.objects.count() == 2
-
-
 # --- The binary format -----------------------------------------------------------------------------------------------
 
 
