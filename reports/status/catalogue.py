@@ -54,6 +54,8 @@ class Catalogue:
     region_ids: IntArray
     """Row ids of regions, sorted, and ``region_indices``, the index in the tree of each."""
     region_indices: IntArray
+    digest: str
+    """Another one whenever anything above is."""
 
     def service(self, slug: str) -> Entry | None:
         """The service on offer with this slug."""
@@ -119,6 +121,7 @@ def _read(day: date | None) -> Catalogue:
         choices[problem.pk] = ProblemChoice(slug=problem.slug, label=problem.label)
     rows = [(pk, index_of(code)) for pk, code in Region.objects.order_by("id").values_list("id", "code")]
     known = [(pk, index) for pk, index in rows if index is not None]
+    offsets = _utc_offsets(day)
     return Catalogue(
         entries=tuple(entries),
         by_slug={entry.link.slug: entry for entry in entries},
@@ -129,10 +132,11 @@ def _read(day: date | None) -> Catalogue:
             providers=tuple(providers),
             regions=codes(),
             parents=_parents(),
-            utc_offsets=_utc_offsets(day),
+            utc_offsets=offsets,
         ),
         region_ids=np.array([pk for pk, _ in known], dtype=np.int64),
         region_indices=np.array([index for _, index in known], dtype=np.int64),
+        digest=snapshots.digest(entries, problems, known, offsets.tobytes()),
     )
 
 

@@ -26,6 +26,7 @@ from reports.status.outages import SEVERITY
 
 RECENT = timedelta(days=1)
 MOST_REPORTED = 12
+MOST_RESOLVED = 30
 MOST_PROBLEMS = 5
 
 
@@ -341,7 +342,7 @@ def _home(now: Picture) -> HomeStatus:
         at=now.at,
         version=snapshots.digest(down, now.resolved, reported[:MOST_REPORTED], now.stale),
         down=tuple(down),
-        recently_resolved=told(now.resolved),
+        recently_resolved=told(now.resolved[:MOST_RESOLVED]),
         most_reported=tuple(reported[:MOST_REPORTED]),
         services_watched=len(every),
         reports_last_hour=sum(status.reports_last_hour for status in every),

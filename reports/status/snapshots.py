@@ -20,7 +20,7 @@ from django.db import connection
 LOOK_AGAIN_SECONDS = 1.0
 # In a busy hour every second drains something: counts then show with this delay at most, instead of every answer
 # being made anew each second.
-COUNTS_SECONDS = 10.0
+COUNTS_SECONDS = 15.0
 # Names and aliases are edited by hand, rarely, and leave no number behind that grows.
 CATALOGUE_SECONDS = 60.0
 MAX_ANSWERS = 512
