@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
 import json
+import socket
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 from uuid import uuid4
@@ -20,6 +23,7 @@ from reports.intake import catalogue, endpoint, inbox
 from reports.intake.drain import drain
 from reports.intake.endpoint import BODY_LIMIT, report_app
 from reports.models import InboxBlock, Report
+from tests.conftest import start_process, stop_process, wait_until
 from tests.intake.making import Catalogue
 
 JSON = "application/json"
@@ -284,3 +288,40 @@ def test_no_body_breaks_it(committed: Catalogue, body: bytes, content_type: str 
     found = answer(body, content_type=content_type, headers=[(b"x-forwarded-for", forwarded)])
     assert found.status in (202, 400, 415)
     assert found.json
+
+
+def test_the_real_server_answers_as_the_application_does(committed: Catalogue, tmp_path: Path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = ["granian", "--interface", "asgi", "--host", "127.0.0.1", "--port", str(port), "--no-ws"]
+    server = start_process([*command, "outagemap.asgi:application"], tmp_path / "granian.log")
+
+    def ask_server(method: str, body: Any = None, content_type: str = JSON) -> tuple[int, str]:
+        asked = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        asked.request(method, "/api/v1/reports/", body, {"Content-Type": content_type})
+        found = asked.getresponse()
+        text = found.read().decode()
+        asked.close()
+        return found.status, text
+
+    def answers() -> bool:
+        with socket.socket() as one:
+            return one.connect_ex(("127.0.0.1", port)) == 0
+
+    try:
+        wait_until(answers, "the server answers", seconds=30)
+        text = json.dumps(GOOD).encode()
+        assert ask_server("POST", text)[0] == 202
+        # Without a length, in chunks.
+        assert ask_server("POST", iter([text[:9], text[9:]]))[0] == 202
+        assert ask_server("POST", urlencode(GOOD), "application/x-www-form-urlencoded")[0] == 202
+        assert ask_server("POST", b"{")[0] == 400
+        assert ask_server("POST", text, "text/plain")[0] == 415
+        assert ask_server("POST", b" " * (BODY_LIMIT + 1))[0] == 413
+        assert ask_server("POST", b" " * 2_000_000)[0] == 413
+        assert ask_server("PUT", text)[0] == 405
+        assert ask_server("OPTIONS") == (204, "")
+    finally:
+        stop_process(server)
+    assert sum(InboxBlock.objects.values_list("reports", flat=True)) == 3
