@@ -1,0 +1,79 @@
+"""Answers kept while nothing changes, and not a moment longer."""
+
+from datetime import timedelta
+
+import pytest
+
+from reports.models import DrainBatch
+from reports.status import snapshots
+from tests.status.making import NOW, World, note, open_incident, watch
+
+
+@pytest.fixture
+def looking(monkeypatch: pytest.MonkeyPatch):
+    """Time for snapshots, in seconds, that passes only when a test says so."""
+    moment = [1000.0]
+    monkeypatch.setattr(snapshots.time, "monotonic", lambda: moment[0])
+    return moment
+
+
+def test_the_database_is_asked_for_the_version_once_a_second(world: World, looking, django_assert_num_queries):
+    with django_assert_num_queries(1):
+        snapshots.version()
+        looking[0] += 0.9
+        snapshots.version()
+    looking[0] += 0.2
+    with django_assert_num_queries(1):
+        snapshots.version()
+
+
+def test_a_cycle_and_an_act_make_another_version_a_drain_only_after_a_while(world: World, looking):
+    seen = [snapshots.version()]
+
+    def look(seconds: float) -> bool:
+        looking[0] += seconds
+        seen.append(snapshots.version())
+        return seen[-1] != seen[-2]
+
+    assert not look(1.1)
+    watch()
+    assert look(1.1)
+    incident = open_incident(world.whatsapp)
+    assert look(1.1)
+    note(incident, "confirmed", when=NOW)
+    assert look(1.1)
+    DrainBatch.objects.create(drained_at=NOW, blocks=1, reports=1, counted=1, oldest_minute=NOW, newest_minute=NOW)
+    assert not look(1.1)
+    assert look(snapshots.COUNTS_SECONDS)
+
+
+def test_an_answer_is_made_once_for_a_version_and_a_minute(world: World, looking):
+    made: list[int] = []
+
+    def build() -> int:
+        made.append(len(made))
+        return made[-1]
+
+    assert [snapshots.kept("a", build, minute=1), snapshots.kept("a", build, minute=1)] == [0, 0]
+    assert snapshots.kept("a", build, minute=2) == 1
+    looking[0] += 1.1
+    watch()
+    assert snapshots.kept("a", build, minute=2) == 2
+
+
+def test_an_answer_that_was_overtaken_while_it_was_made_is_not_kept(world: World, looking):
+    def slow() -> str:
+        looking[0] += 1.1
+        watch(NOW + timedelta(minutes=1))
+        snapshots.kept("another", lambda: "new")
+        return "old"
+
+    assert snapshots.kept("a", slow) == "old"
+    assert snapshots.kept("a", lambda: "new") == "new"
+
+
+def test_what_is_kept_is_bounded(world: World, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(snapshots, "MAX_ANSWERS", 3)
+    for number in range(10):
+        snapshots.kept(number, lambda: 0)
+    assert len(snapshots._answers) == 3
