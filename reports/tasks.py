@@ -20,10 +20,8 @@ DRAIN_SECONDS = 5.0
 def drain() -> None:
     """Moves what waits in the inbox into the tables, as much as fits into a few seconds."""
     end = time.monotonic() + DRAIN_SECONDS
-    while drain_once(now=clock.now()).blocks:
-        if time.monotonic() > end:
-            # What waits still may have to be compared with who was seen before it: nothing is forgotten yet.
-            return
+    while drain_once(now=clock.now()).blocks and time.monotonic() < end:
+        pass
     guard.forget(clock.now())
 
 

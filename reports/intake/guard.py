@@ -26,7 +26,7 @@ from typing import Any
 from django.conf import settings
 from django.http import HttpRequest
 
-from reports.models import Salt, Seen
+from reports.models import InboxBlock, Salt, Seen
 
 COUNTING_WINDOW = timedelta(minutes=60)
 
@@ -205,11 +205,16 @@ def _salts(days: Iterable[date]) -> dict[date, bytes]:
 
 
 def forget(now: datetime) -> None:
-    """Sweeps away who was seen before the counting window, and destroys the secrets of days it has left behind."""
-    Seen.objects.filter(counted_at__lt=now - COUNTING_WINDOW - _GRACE).delete()
+    """Sweeps away who was seen before the counting window, and destroys the secrets of days it has left behind.
+
+    What waits in the inbox has its pseudonyms already, but is still to be compared with who was seen before it.
+    """
+    waiting = InboxBlock.objects.filter(broken_at__isnull=True).order_by("id").values_list("written_at", flat=True)
+    oldest = waiting.first() or now
+    Seen.objects.filter(counted_at__lt=min(now, oldest) - COUNTING_WINDOW - _GRACE).delete()
     today, yesterday = days_of(now - _GRACE)
     Salt.objects.filter(day__lt=yesterday or today).delete()
 
 
-# A report may wait this long between its arrival and the drain, and still be recognised as a repetition.
+# A report may take this long from its arrival into the inbox, and still be recognised as a repetition.
 _GRACE = timedelta(minutes=10)
