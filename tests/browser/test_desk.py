@@ -1,0 +1,60 @@
+"""The desk in a real browser: signed in, an incident judged, wide and narrow, without a complaint of the browser."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+    from reports.models import Incident
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+
+@pytest.fixture
+def incident(transactional_db: None) -> Incident:
+    """WhatsApp has been down in England and São Paulo for an hour."""
+    from django.contrib.auth.models import User
+
+    from reports.incidents import watch
+    from reports.models import Incident
+    from tests.incidents.world import build_world, settle
+
+    watch.forget()
+    world = settle(build_world())
+    world.outage("whatsapp", "GB-ENG", start=10, end=60, rate=12, votes=3)
+    world.outage("whatsapp", "BR-SP", start=12, end=80, rate=8, votes=2)
+    watch.watch(now=world.at(75.2))
+    watch.forget()
+    User.objects.create_superuser("owner", password="a-long-password")
+    return Incident.objects.get()
+
+
+def test_an_incident_is_judged_at_the_desk(browser_page: Page, incident: Incident) -> None:
+    page = browser_page
+    page.goto("/admin/reports/incident/")
+    page.get_by_label("Username").fill("owner")
+    page.get_by_label("Password").fill("a-long-password")
+    page.get_by_role("button", name="Log in").click()
+    page.get_by_role("link", name=incident.ref).click()
+    chart = page.locator("img.chart")
+    assert chart.evaluate("image => image.decode().then(() => image.naturalWidth > 0)")
+
+    page.get_by_text("Add what the provider said").click()
+    page.get_by_label("What was said").fill("We know that messages do not arrive.")
+    page.get_by_label("Where (address)").fill("https://status.example.com/1")
+    page.get_by_role("button", name="Add the statement").click()
+    page.get_by_text("The provider acknowledged it: “We know that messages do not arrive.”").wait_for()
+
+    # On a telephone nothing is wider than the screen; tables scroll within themselves.
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.get_by_text("Confirm the outage").click()
+    page.get_by_role("button", name="Confirm", exact=True).click()
+    page.get_by_text("Confirmed by an administrator.").wait_for()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.goto("/admin/reports/incident/")
+    assert page.get_by_role("link", name=incident.ref).is_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
