@@ -31,7 +31,7 @@ PROSE = """
 What people report about services, region by region: what is down now, since when, and where it is back.
 
 * **Free to read**: no key, any origin (CORS `*`). Please keep what you got for as long as `Cache-Control` says.
-* **Cheap to ask again**: every answer has a strong `ETag`; send it as `If-None-Match` and get `304` while nothing
+* **Cheap to ask again**: JSON answers have a strong `ETag`; send it as `If-None-Match` and get `304` while nothing
   changed.
 * **Instants** are ISO 8601, UTC, with a `Z`. **Regions** are ISO 3166-1 (`GB`) or 3166-2 (`GB-ENG`) codes; `001` is the
   world. A region's figures hold those of the regions in it.
