@@ -41,7 +41,7 @@ format: $(READY)
 	$(VENV)/bin/ruff check --fix .
 
 bench: $(READY)
-	@$(PY) -m benchmarks --json var/bench.json
+	@$(PY) -m tests.benchmarks --json var/bench.json
 
 # After a change of pyproject.toml. Names, versions and hashes only: no index is named in the file.
 lock:

@@ -69,17 +69,16 @@ def browser() -> Iterator[Browser]:
     """Headless Chromium with an empty profile; skips where there is none, unless REQUIRE_BROWSER is set."""
     from playwright.sync_api import sync_playwright
 
-    path = next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
+    path = chromium_path()
     if path is None:
         reason = "no Chromium on this machine: install one (apt-get install chromium) to run the browser tests"
         if os.environ.get("REQUIRE_BROWSER"):
             pytest.fail(reason)
         pytest.skip(reason)
-    options = [*CHROMIUM_OPTIONS, *(["--no-sandbox"] if os.geteuid() == 0 else [])]
     # Playwright's loop runs in this thread, so Django would take every later query for one made inside a coroutine.
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=path, args=options)
+        chromium = playwright.chromium.launch(executable_path=path, args=launch_options())
         yield chromium
         chromium.close()
 
@@ -108,6 +107,16 @@ def watch_page(page: Page, site: str) -> list[str]:
     page.on("pageerror", lambda error: complaints.append(f"exception: {error}"))
     page.on("request", lambda request: on_request(request.url))
     return complaints
+
+
+def chromium_path() -> str | None:
+    """Where this machine's Chromium is, if it has one."""
+    return next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
+
+
+def launch_options() -> list[str]:
+    """What Chromium is started with: it asks nobody outside, and root gets no sandbox because root cannot have one."""
+    return [*CHROMIUM_OPTIONS, *(["--no-sandbox"] if os.geteuid() == 0 else [])]
 
 
 def free_port() -> int:

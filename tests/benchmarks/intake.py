@@ -8,16 +8,10 @@ than requests per second.
 from __future__ import annotations
 
 import asyncio
-import os
-import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import count
-from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -32,6 +26,7 @@ from reports.intake.drain import _Batch, _copy_reports, drain
 from reports.intake.guard import Pseudonyms
 from reports.models import InboxBlock, Region, Report, Service
 from tests.benchmarks.load import Load, page_request, report_request, send
+from tests.benchmarks.server import running_server
 
 CONNECTIONS = 64
 SECONDS = 4.0
@@ -55,7 +50,7 @@ def _over_http() -> dict[str, Any]:
     accepted: list[tuple[Load, float, float]] = []
     empty: list[tuple[Load, float, float]] = []
     before = sum(InboxBlock.objects.values_list("reports", flat=True))
-    with _server() as (port, server):
+    with running_server() as (port, server):
         database = _database()
         for requests in (reports, views):
             _measured(requests, port, server, database, seconds=1.0)
@@ -115,31 +110,6 @@ def _database() -> psutil.Process:
         (backend,) = cursor.fetchone()
     # The embedded one: its postmaster is the parent of our backend.
     return psutil.Process(psutil.Process(backend).ppid())
-
-
-@contextmanager
-def _server() -> Iterator[tuple[int, psutil.Process]]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = int(free.getsockname()[1])
-    command = [str(Path(sys.executable).with_name("granian")), "--interface", "asgi", "--host", "127.0.0.1"]
-    command += ["--port", str(port), "--no-ws", "--log-level", "warning", "outagemap.asgi:application"]
-    with subprocess.Popen(command, cwd=Path(__file__).parents[2], env=os.environ.copy()) as process:
-        try:
-            _wait_for(port)
-            yield port, psutil.Process(process.pid)
-        finally:
-            process.terminate()
-
-
-def _wait_for(port: int) -> None:
-    end = time.monotonic() + 30
-    while time.monotonic() < end:
-        with socket.socket() as one:
-            if one.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)
-    raise RuntimeError("the server did not start")
 
 
 # --- The drain -------------------------------------------------------------------------------------------------------
