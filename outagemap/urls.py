@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from importlib.util import find_spec
-
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, URLResolver, include, path
 
-from reports.api.schema import docs
-
 # In place of the admin's autodiscovery, which cannot run beside django-leaflet (see settings.INSTALLED_APPS).
-if find_spec("reports.admin"):
-    import_module("reports.admin")
+import reports.admin  # noqa: F401
+from reports.api.schema import docs
 
 
 async def healthz(_request: HttpRequest) -> HttpResponse:
