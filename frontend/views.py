@@ -224,6 +224,7 @@ def _chart(series: CountSeries, *, top: float | None = None) -> dict[str, object
 def _report_words(name: str) -> str:
     return json.dumps(
         {
+            "ask": _("What fails? One more tap, if you like; you are counted either way."),
             "sending": _("Sending…"),
             "countedDown": _("Counted: {service} is down for you.").format(service=name),
             "countedWorking": _("Counted: {service} works for you.").format(service=name),

@@ -13,6 +13,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
+from reports.status import region as region_named
 from reports.status.answers import (
     HomeStatus,
     IncidentStatus,
@@ -150,7 +151,15 @@ def place(link: RegionLink) -> str:
 
 
 def _places(links: Sequence[RegionLink]) -> str:
-    return place(links[0]) if len(links) == 1 else regions(len(links))
+    """Up to three by name; more of them as a number, with the country where it is one."""
+    if len(links) <= 3:
+        return listing([place(link) for link in links])
+    countries = {link.code[:2] for link in links if link.kind != "world"}
+    if len(countries) > 1:
+        return _("{regions} in {n} countries").format(regions=regions(len(links)), n=len(countries))
+    country = region_named(next(iter(countries)))
+    assert country is not None
+    return _("{regions} of {country}").format(regions=regions(len(links)), country=place(country))
 
 
 def home_verdict(home: HomeStatus, *, stale: bool) -> str:
@@ -268,7 +277,8 @@ def incident_verdict(incident: IncidentStatus, now: datetime) -> SafeString:
             service=name,
             where=_places(affected),
             onset=onset,
-            resolved=moment(incident.resolved_at, now),
+            # The day of the onset need not be named twice.
+            resolved=moment(incident.resolved_at, incident.onset_at),
         )
     if back and not incident.currently_affected:
         return format_html(

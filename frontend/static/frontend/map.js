@@ -133,7 +133,8 @@ export async function startMap(element, { stateOf, affected, describe, onPick })
   const RegionLayer = regionLayerClass(L);
   const layer = new RegionLayer({ stateOf, theme: () => theme });
   layer.setSheet("countries", countries);
-  map.setView([24, 10], 1);
+  // At or above the least zoom: raising it would start an animation that outlasts the first view.
+  map.setView([24, 10], 2);
   map.setMinZoom(Math.min(map.getBoundsZoom(WORLD), 2));
 
   const latLng = (x, y) => map.unproject([x, y], 0);

@@ -89,8 +89,10 @@ export function regionLayerClass(L) {
         const country = region.code.slice(0, 2);
         extents.set(country, grow(extents.get(country) ?? [Infinity, Infinity, -Infinity, -Infinity], region.box));
       }
-      const sheets = [base, ...finer.values()].filter(Boolean);
-      this.chosen = { close, shown, extents, sheets };
+      const borders = [];
+      for (const [country, lines] of base?.borders ?? []) if (!finer.has(country)) borders.push(lines);
+      for (const sheet of finer.values()) borders.push(...sheet.borders.values());
+      this.chosen = { close, shown, extents, borders };
       return this.chosen;
     },
 
@@ -189,16 +191,16 @@ export function regionLayerClass(L) {
       clear.clearRect(0, 0, canvas.width, canvas.height);
       const context = this.context(canvas);
       const theme = this.options.theme();
-      const { shown, sheets } = this.drawing();
+      const { shown, borders } = this.drawing();
       context.lineJoin = "round";
       if (this.zoom >= INNER_FROM || this.sheets.regions === null) {
         context.strokeStyle = theme.inner;
         context.lineWidth = 0.6 / this.scale;
-        for (const sheet of sheets) context.stroke(sheet.inner);
+        for (const lines of borders) context.stroke(lines.inner);
       }
       context.strokeStyle = theme.outer;
       context.lineWidth = 0.8 / this.scale;
-      for (const sheet of sheets) context.stroke(sheet.outer);
+      for (const lines of borders) context.stroke(lines.outer);
       if (!this.selected) return;
       for (const region of shown) {
         if (region.code !== this.selected && !(this.selected.length === 2 && region.code.startsWith(this.selected))) continue;

@@ -97,15 +97,14 @@ function setUp() {
     clearTimeout(waiting.timer);
     const { report } = waiting;
     waiting = null;
-    problems.hidden = true;
+    delete problems.dataset.open;
     send(problem ? { ...report, problem } : report, options);
   }
 
   function ask(report) {
     waiting = { report, timer: setTimeout(() => finish(), PATIENCE) };
-    problems.hidden = false;
-    say("");
-    problems.querySelector("button").focus({ preventScroll: true });
+    problems.dataset.open = "";
+    say(words.ask);
   }
 
   // What was a set of radio buttons for the plain form becomes one button for each answer.
@@ -118,7 +117,8 @@ function setUp() {
     button.addEventListener("click", () => finish(label.querySelector("input").value));
     return button;
   }));
-  problems.hidden = true;
+  // One is asked after the first tap, so it stands after the buttons.
+  form.querySelector(".report-kinds").after(problems);
 
   form.addEventListener("submit", (event) => {
     event.preventDefault();
@@ -126,7 +126,7 @@ function setUp() {
     kinds.forEach((button) => button.setAttribute("aria-pressed", String(button.value === kind)));
     if (waiting) clearTimeout(waiting.timer);
     waiting = null;
-    problems.hidden = true;
+    delete problems.dataset.open;
     remember({ country: country.value, region: region.value });
     const report = { id: newId(), service: form.dataset.service, region: place(), kind };
     if (kind === "down" && choices.children.length) ask(report);

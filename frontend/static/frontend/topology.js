@@ -71,8 +71,8 @@ const size = (box) => Math.max(box[2] - box[0], 0) * Math.max(box[3] - box[1], 0
 
 /**
  * The shapes of a TopoJSON file: `regions` (a Map of code to `{code, path, box, main}`, `main` being the box of the
- * largest part: far islands do not belong into a view), `inner` borders between regions of one country, and `outer`
- * ones: coasts and borders of countries.
+ * largest part: far islands do not belong into a view) and `borders` (a Map of country to `{inner, outer}`: borders
+ * between its regions; coasts and borders of the country).
  */
 export function shapes(topology) {
   const arcs = decodeArcs(topology);
@@ -94,12 +94,13 @@ export function shapes(topology) {
     }
     regions.set(code, { code, path, box, main });
   }
-  const inner = new Path2D();
-  const outer = new Path2D();
+  const borders = new Map();
   owners.forEach((codes, i) => {
     if (!codes.length) return;
-    const within = codes.length > 1 && codes[0].slice(0, 2) === codes[1].slice(0, 2);
-    addLine(within ? inner : outer, arcs[i]);
+    const country = codes[0].slice(0, 2);
+    if (!borders.has(country)) borders.set(country, { inner: new Path2D(), outer: new Path2D() });
+    const within = codes.length > 1 && country === codes[1].slice(0, 2);
+    addLine(within ? borders.get(country).inner : borders.get(country).outer, arcs[i]);
   });
-  return { regions, inner, outer };
+  return { regions, borders };
 }
