@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 ROUNDS = 5
-MAP_READY = "document.querySelector('[data-ready]') !== null"
+MAP_READY = "[data-ready]"
 
 
 def run() -> dict[str, Any]:
@@ -64,7 +64,7 @@ def _visit(browser: Browser, url: str) -> dict[str, float]:
         devtools.on("Network.requestWillBeSent", lambda e: addresses.update({e["requestId"]: e["request"]["url"]}))
         devtools.on("Network.loadingFinished", lambda e: sizes.update({e["requestId"]: e["encodedDataLength"]}))
         page.goto(url)
-        page.wait_for_function(MAP_READY)
+        page.wait_for_selector(MAP_READY, state="attached")
         ready = page.evaluate("performance.now()")
         page.wait_for_timeout(300)
         paints = page.evaluate(
