@@ -112,7 +112,8 @@ class Ledger:
         key = (decision.service, decision.region)
         row = self._current.get(key)
         if decision.kind is DecisionKind.REOPENED and row is not None:
-            if row.declared is None or decision.decided - row.declared <= SEPARATE_MINUTES:
+            continued = decision.evidence is not None and decision.evidence.rule == DecisionKind.REOPENED.value
+            if continued or (row.declared is not None and decision.decided - row.declared <= SEPARATE_MINUTES):
                 row.restored = row.restored_low = row.restored_high = row.declared = row.ended = None
                 row.basis = row.recovering = None
                 return row

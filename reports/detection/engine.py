@@ -30,7 +30,7 @@ from reports.detection.onset import Rises, estimated_onset, null_shape, rises
 from reports.detection.outage import KEPT, PEAK_MINUTES, Incident, Outage
 from reports.detection.parameters import WINDOWS, Parameters
 from reports.detection.recent import SPAN, Recent
-from reports.detection.restoration import Assessment, CrowdHabits, assess, halves_likelihood
+from reports.detection.restoration import Assessment, CrowdHabits, assess, fading_probability, course_likelihood
 from reports.detection.scope import Level, common_cause, is_echo, provider_scope, sibling_checks, upstream_confirmed
 from reports.detection.tails import log10_tail
 from reports.detection.tree import plant
@@ -505,6 +505,11 @@ class Engine:
     def _open(self, row: int, service: int, region: int, evidence: Evidence) -> None:
         minute, recent = self._now, self.recent
         incident = self.incidents.get(service)
+        if incident is not None and self._dormant(incident):
+            for outage in incident.open_regions():
+                self._end(incident, outage, "forgotten")
+            self._resolve(incident)
+            incident = None
         fresh = incident is None
         if incident is None:
             key = f"{self.topology.services[service]}@{minute}"
@@ -553,6 +558,14 @@ class Engine:
             )
         )
         self._regroup(incident)
+
+    def _dormant(self, incident: Incident) -> bool:
+        """Whether nothing has been heard from an incident for so long that a new rise is another outage."""
+        regions = incident.regions.values()
+        if any(o.state in ("down", "recovering") for o in regions):
+            return False
+        last = max((o.restored or o.noticed) for o in regions)
+        return self._now - last >= self.parameters.separate_minutes
 
     def _recall_votes(self, outage: Outage) -> None:
         for past in self.recent.minutes:
@@ -622,9 +635,14 @@ class Engine:
         usual = self.recent.course(row, minute, 60)
         lately = outage.recent(minute, 20)
         if lately > 2.0 * usual[-20:].sum() + 1.5:
-            outage.noticed = minute
             if outage.state == "unknown" and lately > 3.0 * usual[-20:].sum() + 4:
+                if minute - outage.noticed >= p.separate_minutes:
+                    # After such a silence this is no continuation that we could vouch for: let it open anew.
+                    self._end(incident, outage, "forgotten")
+                    return
                 self._return(incident, outage)
+            if outage.state != "unknown":
+                outage.noticed = minute
         if minute - outage.detected == 10:
             self._refine_onset(incident, outage, row)
         if outage.declared is not None and minute - outage.declared < 3:
@@ -683,6 +701,7 @@ class Engine:
         if minute < outage.judge_at and not voted:
             return
         span = outage.span(minute, KEPT)
+        kin = self._kin(incident, outage)
         found = assess(
             outage.reports[span],
             outage.votes[span],
@@ -691,12 +710,18 @@ class Engine:
             max(outage.onset - (minute - len(span) + 1), 0),
             self.habits,
             p,
+            kin=kin,
             said=outage.said - (minute - len(span) + 1) if outage.said else None,
         )
         outage.judge_at = minute + (1 if found and found.probability > 0.6 else 2 if found and found.probability > 0.1 else 4)
         if found is not None:
+            # Once the onset has left the memory, a course that is only its end would look steady.
+            if not outage.shape or outage.onset >= minute - len(span):
+                outage.shape = tuple(found.shape.tolist())
             quiet = five <= usual[-5:].sum() + 0.45 * 5 * found.excess + 1
-            if found.probability >= p.certainty and quiet:
+            basis = self._basis(outage, found, minute - len(span) + 1, kin)
+            if quiet and basis is not None:
+                outage.basis = basis
                 self._restore(incident, outage, found, minute - len(span) + 1)
                 return
             if outage.state == "down" and found.probability >= 0.5:
@@ -706,9 +731,35 @@ class Engine:
         if outage.state != "unknown" and minute - outage.noticed >= p.silent_minutes:
             outage.state = "unknown"
             self.down[self._cell(outage)] = 2
+            self._learn(outage, outage.noticed)
             self._tell(DecisionKind.UNKNOWN, incident, outage, self._findings(outage, found))
         elif outage.state == "unknown" and minute - outage.noticed >= p.forgotten_minutes:
             self._end(incident, outage, "forgotten")
+
+    def _kin(self, incident: Incident, outage: Outage) -> FloatArray:
+        """What the other regions of the incident say about how this crowd's reports fade; each has a limited voice."""
+        p = self.parameters
+        total = np.zeros(1 + len(p.fatigue))
+        for other in incident.regions.values():
+            if other is not outage and other.shape and not self.tree.has_children[other.region]:
+                shape = np.array(other.shape)
+                total += np.maximum(shape - shape.max(), -2.0)
+        result: FloatArray = np.maximum(total - total.max(), -6.0)
+        return result
+
+    def _basis(self, outage: Outage, found: Assessment, origin: int, kin: FloatArray) -> Basis | None:
+        """On what grounds the region may be called restored now; ``None`` if on none."""
+        p = self.parameters
+        since = self._now - (origin + found.restored) + 5
+        cast = outage.votes[outage.span(self._now, since)].sum()
+        if cast >= p.least_votes and found.votes > 0 and found.probability >= p.certainty_votes:
+            return Basis.VOTES
+        if found.probability < p.certainty:
+            return None
+        if outage.said:
+            return Basis.STATEMENT
+        steady = fading_probability(np.array(outage.shape), kin, self.habits) <= p.fading_most
+        return Basis.RATE if steady and outage.state != "unknown" else None
 
     def _return(self, incident: Incident, outage: Outage) -> None:
         outage.state = "down"
@@ -722,13 +773,9 @@ class Engine:
         outage.restored_low = min(max(origin + found.low, outage.onset), outage.restored)
         outage.restored_high = max(origin + found.high, outage.restored)
         outage.excess = found.excess
-        cast = outage.votes[outage.span(self._now, self._now - outage.restored + 5)].sum()
-        if outage.said:
-            outage.basis = Basis.STATEMENT
-        elif cast >= p.least_votes and found.votes > found.rate:
-            outage.basis = Basis.VOTES
-        else:
-            outage.basis = Basis.RATE
+        if outage.basis is Basis.VOTES:
+            outage.restored_low -= p.vote_minutes_slack
+            outage.restored_high += p.vote_minutes_slack
         self._learn(outage, origin + found.restored)
         self._end(incident, outage, "restored")
         self._tell(DecisionKind.RESTORED, incident, outage, self._findings(outage, found))
@@ -773,12 +820,12 @@ class Engine:
             total = np.concatenate([[0.0], np.cumsum(outage.reports[span])])
             usual = np.concatenate([[0.0], np.cumsum(self.recent.course(self._row(outage), self._now, len(span)))])
             excess = total[end] - total[onset] - (usual[end] - usual[onset])
-            if excess >= 10:
+            if excess >= 20:
                 at = np.array([end])
                 before = np.array([excess / (end - onset)])
-                likelihood = halves_likelihood(at, onset, total, usual, before, self.parameters)[1:, 0]
+                likelihood = course_likelihood(at, onset, total, usual, before, self.parameters)[:, 0]
                 weight = np.exp(likelihood - likelihood.max()) * self.habits.fading / self.habits.fading.sum()
-                self.habits.fading = 0.98 * self.habits.fading + weight / weight.sum() * min(1.0, excess / 40)
+                self.habits.fading = 0.98 * self.habits.fading + weight / weight.sum() * min(1.0, excess / 60)
         self.habits.reports += outage.total_reports
         self.habits.votes += outage.total_votes
 

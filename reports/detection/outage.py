@@ -8,8 +8,8 @@ import numpy as np
 
 from reports.detection.decisions import Basis, FloatArray
 
-KEPT = 256
-"""Minutes of history kept per open region: the reach of a restoration plus an hour before it."""
+KEPT = 512
+"""Minutes of history kept per open region: enough to see how the crowd's reports faded since the onset."""
 PEAK_MINUTES = 5
 """``peak_reports`` are the reports of this many minutes; a single minute of a small region says nothing."""
 
@@ -41,6 +41,7 @@ class Outage:
     total_votes: float = 0.0
     said: int = 0
     judge_at: int = 0
+    shape: tuple[float, ...] = ()
     recovering: int | None = None
     restored: int | None = None
     restored_low: int | None = None

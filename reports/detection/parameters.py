@@ -22,7 +22,7 @@ class Parameters:
 
     Restoration: ``tail_minutes`` decay of late reports, ``steady_share`` what a cell still down keeps of its excess at
     least, ``hazard_minutes`` mean length of an outage before anything is known, ``certainty`` the probability needed to
-    say restored, ``fatigue_minutes`` the decay times considered, ``fatigue_floor`` the share that goes on reporting,
+    say restored, ``fatigue`` the (decay time, share that goes on reporting) of the tiring crowds considered,
     ``vote_minutes`` mean delay of a "works again", ``vote_shares`` the shares of reporters who may answer,
     ``wrong_votes`` the share who answer so while it is down (prior, worth ``wrong_votes_weight`` reports).
     """
@@ -39,7 +39,7 @@ class Parameters:
     pool_reports: int = 6
     joined_reports: int = 3
     unknown_reports: int = 15
-    young_minutes: float = 1440.0
+    young_minutes: float = 4000.0
     young_ratio: float = 6.0
     held_minutes: int = 360
     least_networks: int = 3
@@ -60,10 +60,15 @@ class Parameters:
     certainty: float = 0.96
     certainty_votes: float = 0.99
     least_age: int = 8
-    fatigue_minutes: tuple[float, ...] = (100.0, 50.0, 25.0, 12.0)
-    fast_fading: float = 60.0
-    fast_fading_most: float = 0.1
-    fatigue_floor: float = 0.05
+    fatigue: tuple[tuple[float, float], ...] = (
+        (100.0, 0.05),
+        (50.0, 0.05),
+        (50.0, 0.15),
+        (25.0, 0.05),
+        (25.0, 0.15),
+        (12.0, 0.1),
+    )
+    fading_most: float = 0.2
     fatigue_prior: float = 0.5
     vote_minutes: float = 10.0
     vote_shares: tuple[float, ...] = (0.03, 0.08, 0.15, 0.3)
@@ -76,6 +81,7 @@ class Parameters:
     silent_minutes: int = 90
     lively_minutes: int = 20
     forgotten_minutes: int = 240
+    separate_minutes: int = 60
     echo_share: float = 0.05
     echo_share_sibling: float = 0.035
     echo_relative: float = 0.15

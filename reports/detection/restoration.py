@@ -20,14 +20,15 @@ _REACH = 150
 _FINE = 45
 _STEP = 3
 _LEAST_TAIL = 3
+_PARTS = 4
 
 
 @dataclass
 class CrowdHabits:
     """What this site's crowd has done in earlier outages, learnt as they end.
 
-    ``fading[0]`` is the weight, in outages, of "goes on reporting as long as it lasts"; ``fading[1:]`` those of the decay
-    times in ``Parameters.fatigue_minutes``. ``reports`` and ``votes`` were counted within outages: a site where hundreds
+    ``fading[0]`` is the weight, in outages, of "goes on reporting as long as it lasts"; ``fading[1:]`` those of the
+    courses in ``Parameters.fatigue``. ``reports`` and ``votes`` were counted within outages: a site where hundreds
     reported and nobody ever voted has no way to vote, so its silence about "works again" says nothing.
     """
 
@@ -38,8 +39,10 @@ class CrowdHabits:
     @classmethod
     def unknown(cls, parameters: Parameters) -> CrowdHabits:
         """Before any outage was seen: steady and fading crowds are equally likely, worth one outage in all."""
-        others = len(parameters.fatigue_minutes)
-        fading = np.array([1 - parameters.fatigue_prior, *([parameters.fatigue_prior / others] * others)])
+        others = len(parameters.fatigue)
+        share = parameters.fatigue_prior / (others - 0.5)
+        # The slowest decay is half as likely as the others: it is nearly steady.
+        fading = np.array([1 - parameters.fatigue_prior, share / 2, *([share] * (others - 1))])
         return cls(fading=fading, reports=0.0, votes=0.0)
 
     def no_votes(self) -> float:
@@ -65,6 +68,8 @@ class Assessment:
     rate: float
     votes: float
     excess: float
+    shape: FloatArray
+    """Log likelihood of the courses (steady, then each decay time) from what went before ``restored``."""
 
 
 def assess(
@@ -76,11 +81,12 @@ def assess(
     habits: CrowdHabits,
     parameters: Parameters,
     *,
+    kin: FloatArray,
     said: int | None = None,
 ) -> Assessment | None:
     """Weigh everything since ``onset`` (an index into the per-minute arrays, oldest first, equally long).
 
-    ``blind`` is 1 where nothing was collected: such a minute speaks neither way. ``said`` is the index of the minute at
+    ``kin`` is the log likelihood of each course from the other regions of the incident; ``blind`` is 1 where nothing was collected: such a minute speaks neither way. ``said`` is the index of the minute at
     which, by the provider's statement, the region was back. ``None`` where no restoration could have happened yet or there was no excess to lose. Source: generalised likelihood
     ratio over the change time (Lai 1995) with a mixture over the alternatives; the mixture is ours.
     """
@@ -100,7 +106,8 @@ def assess(
     still = _still_down(reports, expected, blind, candidates, before, p) / softened
     # The rate before is itself known from few reports: silence then says less (a gamma prior on the rate, integrated).
     still = np.where(still > 0, behind * np.log1p(np.maximum(still, 0) / behind), still)
-    weight = _course_weights(candidates, onset, total, usual, before, habits, p)
+    shape = course_likelihood(candidates, onset, total, usual, before, p)
+    weight = _course_weights(shape, np.log(habits.fading / habits.fading.sum()) + kin, p)
     with np.errstate(divide="ignore"):
         rate = -np.logaddexp.reduce(np.log(weight) - still, axis=0)
     vote = _vote_evidence(votes, candidates, onset, total, usual, habits, p)
@@ -123,6 +130,7 @@ def assess(
         rate=float(rate[at]),
         votes=float(vote[at]),
         excess=float(before[at]),
+        shape=shape[:, at],
     )
 
 
@@ -195,7 +203,7 @@ def _excess_before(
 def _courses(age: FloatArray, p: Parameters) -> list[FloatArray]:
     """Share of the excess still reported ``age`` minutes on, while the outage lasts: steady, lower, then fading faster."""
     steady = np.ones_like(age, dtype=np.float64)
-    return [steady, p.steady_share * steady] + [p.fatigue_floor + (1 - p.fatigue_floor) * np.exp(-age / t) for t in p.fatigue_minutes]
+    return [steady, p.steady_share * steady] + [floor + (1 - floor) * np.exp(-age / t) for t, floor in p.fatigue]
 
 
 def _still_down(
@@ -238,42 +246,41 @@ def _still_down(
     return result
 
 
-def _course_weights(
-    candidates: FloatArray,
-    onset: int,
-    total: FloatArray,
-    usual: FloatArray,
-    before: FloatArray,
-    habits: CrowdHabits,
-    p: Parameters,
-) -> FloatArray:
-    """Posterior weight of each course (courses x candidates), from the two halves of the time before the candidate."""
-    prior = habits.fading / habits.fading.sum()
-    prior = np.concatenate([[prior[0] * (1 - p.steady_doubt), prior[0] * p.steady_doubt], prior[1:]])
-    weights = np.log(prior)[:, None] + halves_likelihood(candidates, onset, total, usual, before, p)
+def _course_weights(shape: FloatArray, log_prior: FloatArray, p: Parameters) -> FloatArray:
+    """Posterior weight of each course of :func:`_courses` (courses x candidates)."""
+    weights = log_prior[:, None] + shape
+    weights = np.concatenate([weights[:1] + np.log(1 - p.steady_doubt), weights[:1] + np.log(p.steady_doubt), weights[1:]])
     weights -= np.logaddexp.reduce(weights, axis=0)
     result: FloatArray = np.exp(weights)
     return result
 
 
-def halves_likelihood(
+def fading_probability(shape: FloatArray, kin: FloatArray, habits: CrowdHabits) -> float:
+    """Probability that the crowd of this region tires, so that fewer reports need not mean that it is back."""
+    weights = np.log(habits.fading / habits.fading.sum()) + kin + shape
+    weights = np.exp(weights - weights.max())
+    return float(weights[1:].sum() / weights.sum())
+
+
+def course_likelihood(
     candidates: FloatArray, onset: int, total: FloatArray, usual: FloatArray, before: FloatArray, p: Parameters
 ) -> FloatArray:
-    """Log likelihood of each course (courses x candidates) from how the excess splits over [onset, candidate)."""
+    """Log likelihood of a steady and of each tiring crowd (x candidates): how the excess splits over [onset, candidate).
+
+    The time is cut into quarters, and their shares compared with those of each course. The first quarter of a tiring
+    crowd stands out even when all that is left is the share that goes on reporting.
+    """
     start = np.minimum(onset + 2, candidates - 1)
-    half = (candidates - start) / 2.0
-    middle = (start + half).astype(np.int64)
-    early = np.maximum(total[middle] - total[start] - (usual[middle] - usual[start]), 0.0)
-    late = np.maximum(total[candidates] - total[middle] - (usual[candidates] - usual[middle]), 0.0)
+    edges = start + (candidates - start) * np.arange(_PARTS + 1)[:, None] / _PARTS
+    at = edges.astype(np.int64)
+    excess = np.maximum(np.diff(total[at] - usual[at], axis=0), 0.0)
+    age = edges - start
     softened = 1 + p.clumping + 2 * p.outage_dispersion * before
-    rows = [np.full(len(candidates), 0.5)] * 2
-    for t in p.fatigue_minutes:
-        floor = p.fatigue_floor
-        first = floor * half + (1 - floor) * t * (1 - np.exp(-half / t))
-        second = floor * half + (1 - floor) * t * (np.exp(-half / t) - np.exp(-2 * half / t))
-        rows.append(second / (first + second))
-    share = np.stack(rows)
-    likelihood: FloatArray = (late * np.log(share) + early * np.log(1 - share)) / softened
+    rows = [-np.log(_PARTS) * excess.sum(axis=0)]
+    for t, floor in p.fatigue:
+        mass = np.diff(floor * age + (1 - floor) * t * (1 - np.exp(-age / t)), axis=0)
+        rows.append((excess * np.log(mass / mass.sum(axis=0))).sum(axis=0))
+    likelihood: FloatArray = np.stack(rows) / softened
     return likelihood
 
 

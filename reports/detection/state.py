@@ -31,6 +31,7 @@ _OUTAGE_FIELDS = (
     "total_votes",
     "said",
     "judge_at",
+    "shape",
     "recovering",
     "restored",
     "restored_low",
