@@ -58,12 +58,14 @@ def victims(*arguments: str) -> Iterator[Victims]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
+        start_new_session=True,
     ) as process:
-        found = Victims(process)
-        assert found.line() == "ready"
-        yield found
-        assert process.stdin is not None
-        process.stdin.close()
+        try:
+            found = Victims(process)
+            assert found.line() == "ready"
+            yield found
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def drain_all() -> None:
@@ -93,8 +95,8 @@ def test_writers_and_drains_are_killed_under_load(committed: Catalogue, tmp_path
         killers = [
             Thread(target=lambda one=one, after=after: [one.run_and_kill(t) for t in after])
             for one, after in (
-                (writers, [rolls.uniform(0.05, 0.2) for _ in range(KILLS)]),
-                (drains, [rolls.uniform(0.03, 0.2) for _ in range(KILLS)]),
+                (writers, [rolls.uniform(0.0, 0.15) for _ in range(KILLS)]),
+                (drains, [rolls.uniform(0.0, 0.15) for _ in range(KILLS)]),
             )
         ]
         for killer in killers:
@@ -104,7 +106,7 @@ def test_writers_and_drains_are_killed_under_load(committed: Catalogue, tmp_path
         assert writers.killed == drains.killed == KILLS
     drain_all()
     acknowledged = {UUID(line) for line in log.read_text().split("\n") if len(line) == 36}
-    assert len(acknowledged) > 500
+    assert len(acknowledged) > 10 * KILLS
     assert DrainBatch.objects.count() > 5
     check(acknowledged)
 

@@ -1,7 +1,7 @@
 """Processes to be killed: each line on standard input forks one more, which writes or drains until it is ended.
 
 ``python -m tests.intake.victims write FILE`` appends the id of each acknowledged report to FILE; ``drain`` moves
-blocks. The parent answers with the child's number, and with its exit status once it is gone.
+blocks. The child says its number once it is at work, and the parent with what exit status it ended.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ def write(path: str) -> None:
             entry = Entry(report_id(datetime.now(UTC)), 1, 1, 0, None, Pseudonyms(person, person))
             standing = await coalescer.put(entry)
             os.write(acknowledged, f"{standing.id}\n".encode())
+            if number == 0 and i == 1:
+                say(os.getpid())
 
     async def many() -> None:
         coalescer = Coalescer()
@@ -39,8 +41,12 @@ def write(path: str) -> None:
 def drain() -> None:
     from datetime import UTC, datetime
 
+    from django.db import connection
+
     from reports.intake.drain import drain
 
+    connection.ensure_connection()
+    say(os.getpid())
     while True:
         drain(now=datetime.now(UTC), max_blocks=5)
 
@@ -61,7 +67,6 @@ def main() -> None:
         child = os.fork()
         if not child:
             write(sys.argv[2]) if sys.argv[1] == "write" else drain()
-        say(child)
         _, status = os.waitpid(child, 0)
         say(os.waitstatus_to_exitcode(status))
 
