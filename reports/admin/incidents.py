@@ -138,7 +138,7 @@ class IncidentAdmin(ReadOnlyAdmin):
     list_display = (
         "ref",
         "service",
-        "waits",
+        "stands",
         "review",
         "sure",
         "people",
@@ -182,10 +182,12 @@ class IncidentAdmin(ReadOnlyAdmin):
         """What a wrong judgement would cost most, first."""
         return (F("is_waiting").desc(), F("people_affected").desc(), F("confidence").desc(), F("detected_at").desc())
 
-    @admin.display(description="waiting", boolean=True)
-    def waits(self, incident: Incident) -> bool:
-        """Whether it is open and nobody has judged it."""
-        return bool(getattr(incident, "is_waiting", 0))
+    @admin.display(description="state")
+    def stands(self, incident: Incident) -> str:
+        """``waiting`` where it is open and nobody has judged it, else ``open`` or ``over``."""
+        if getattr(incident, "is_waiting", 0):
+            return "waiting"
+        return "over" if incident.resolved_at or incident.rejected_at or incident.merged_at else "open"
 
     @admin.display(description="review")
     def review(self, incident: Incident) -> str:

@@ -7,7 +7,6 @@ it, and a decision that an administrator or a later decision has overtaken chang
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -17,12 +16,11 @@ from django.db.models import Q, QuerySet
 
 from reports.clock import instant_of
 from reports.detection.decisions import Decision, DecisionKind, SiblingCheck
-from reports.detection.decisions import Evidence as Figures
-from reports.incidents import timeline
 from reports.incidents.cells import Cells
 from reports.incidents.lifecycle import relapse
+from reports.incidents.notes import Notes, finite
 from reports.incidents.timeline import EntryKind
-from reports.models import Evidence, Incident, OutageGroup, RegionalOutage, Relapse, TimelineEntry
+from reports.models import Incident, OutageGroup, RegionalOutage, TimelineEntry
 
 log = logging.getLogger(__name__)
 
@@ -30,29 +28,6 @@ log = logging.getLogger(__name__)
 UNSAID_CONFIDENCE = 0.5
 
 _OPEN = Q(resolved_at__isnull=True, rejected_at__isnull=True, merged_at__isnull=True)
-_ROW_FIELDS = (
-    "onset_at",
-    "detected_at",
-    "peak_at",
-    "peak_reports",
-    "recovering_at",
-    "unknown_at",
-    "restored_at",
-    "restored_low",
-    "restored_high",
-    "declared_at",
-    "basis",
-    "withdrawn_at",
-)
-_INCIDENT_FIELDS = (
-    "group",
-    "scope",
-    "echo_of",
-    "onset_at",
-    "resolved_at",
-    "confidence",
-    "siblings",
-)
 
 
 def apply(decisions: Sequence[Decision], *, cells: Cells, now: datetime) -> None:
@@ -89,16 +64,11 @@ class _Pen:
 
     def __init__(self, cells: Cells, now: datetime) -> None:
         self.cells = cells
-        self.now = now
+        self.notes = Notes(cells, now)
         self.incidents: dict[str, Incident] = {}
         self.open_of_service: dict[int, Incident] = {}
         self.rows: dict[tuple[int, int], RegionalOutage] = {}
         self.told: set[tuple[int, str, int | None, datetime]] = set()
-        self.touched_incidents: dict[int, Incident] = {}
-        self.touched_rows: dict[tuple[int, int], RegionalOutage] = {}
-        self.relapses: list[Relapse] = []
-        self.evidence: list[Evidence] = []
-        self.entries: list[TimelineEntry] = []
         self.detections: dict[int, TimelineEntry] = {}
         self.joined: dict[int, list[tuple[Incident, datetime]]] = {}
 
@@ -135,21 +105,12 @@ class _Pen:
         self._whole(incident, decision, at)
 
     def flush(self) -> None:
-        """Writes everything noted: rows first, since relapses and entries refer to them."""
-        for incident in self.touched_incidents.values():
+        """Writes everything noted."""
+        for incident in self.notes.incidents.values():
             self._settle(incident)
-        Incident.objects.bulk_update(self.touched_incidents.values(), _INCIDENT_FIELDS)
+        self.notes.save_incidents()
         self._tell_groups()
-        RegionalOutage.objects.bulk_create(
-            self.touched_rows.values(),
-            update_conflicts=True,
-            unique_fields=["incident", "region"],
-            update_fields=_ROW_FIELDS,
-            batch_size=500,
-        )
-        Relapse.objects.bulk_create(self.relapses)
-        Evidence.objects.bulk_create(self.evidence, batch_size=500)
-        timeline.write(self.entries)
+        self.notes.flush()
 
     # --- incidents ---
 
@@ -180,15 +141,8 @@ class _Pen:
         )
         self._know(incident)
         if opened:
-            entry = timeline.entry(
-                incident,
-                kind=EntryKind.DETECTED,
-                at=at,
-                recorded_at=self.now,
-                facts={"onset_at": onset_at.isoformat(), "regions": 0},
-            )
-            self.detections[incident.pk] = entry
-            self.entries.append(entry)
+            facts = {"onset_at": onset_at.isoformat(), "regions": 0}
+            self.detections[incident.pk] = self.notes.tell(incident, EntryKind.DETECTED, at, facts=facts)
             log.info("%s opened: %s", incident.ref, decision.incident)
         return incident
 
@@ -196,11 +150,11 @@ class _Pen:
         """What any decision may say of the incident as a whole."""
         if decision.confidence is not None:
             incident.confidence = decision.confidence
-            self._touch(incident)
+            self.notes.touch(incident)
         if decision.scope and decision.scope != incident.scope:
             incident.scope = decision.scope
-            self._touch(incident)
-            self._tell(incident, EntryKind.SCOPE, at, facts={"scope": decision.scope})
+            self.notes.touch(incident)
+            self.notes.tell(incident, EntryKind.SCOPE, at, facts={"scope": decision.scope})
         if decision.group and (incident.group is None or incident.group.key != decision.group):
             self._group(incident, decision, at)
         if decision.siblings:
@@ -220,7 +174,7 @@ class _Pen:
             group.scope = decision.scope
             group.save(update_fields=["scope"])
         incident.group = group
-        self._touch(incident)
+        self.notes.touch(incident)
         self.joined.setdefault(group.pk, []).append((incident, at))
 
     def _tell_groups(self) -> None:
@@ -234,7 +188,7 @@ class _Pen:
                 )
                 news = sorted(other.ref for other in others if other.pk != member.pk)
                 if news:
-                    self._tell(member, EntryKind.GROUPED, at, facts={"incidents": news})
+                    self.notes.tell(member, EntryKind.GROUPED, at, facts={"incidents": news})
 
     def _siblings(self, incident: Incident, checks: Iterable[SiblingCheck], at: datetime) -> None:
         siblings = [
@@ -242,7 +196,7 @@ class _Pen:
                 "service": self.cells.topology.services[check.service],
                 "name": self.cells.service_names[check.service],
                 "observed": check.observed,
-                "expected": _finite(check.expected),
+                "expected": finite(check.expected),
                 "window_minutes": check.window_minutes,
                 "state": check.state,
             }
@@ -251,19 +205,19 @@ class _Pen:
         before = {sibling["service"]: sibling["state"] for sibling in incident.siblings}
         news = [sibling for sibling in siblings if before.get(sibling["service"]) != sibling["state"]]
         incident.siblings = siblings
-        self._touch(incident)
+        self.notes.touch(incident)
         if news:
-            self._tell(incident, EntryKind.SIBLINGS, at, facts={"siblings": news})
+            self.notes.tell(incident, EntryKind.SIBLINGS, at, facts={"siblings": news})
 
     def _let_go(self, incident: Incident, decision: Decision, at: datetime) -> None:
         if decision.kind is DecisionKind.WITHDRAWN:
             row = self._row(incident, decision)
             if row is not None and row.withdrawn_at is None and row.restored_at is None:
                 row.withdrawn_at = at
-                self._touch_row(row)
+                self.notes.touch_row(row)
         elif decision.kind is DecisionKind.RESOLVED and incident.resolved_at is None:
             incident.resolved_at = max(at, incident.onset_at)
-            self._touch(incident)
+            self.notes.touch(incident)
 
     def _resolved(self, incident: Incident, decision: Decision, at: datetime) -> None:
         if incident.resolved_at is not None:
@@ -273,8 +227,8 @@ class _Pen:
             # A region that nobody follows any more must not stay down for ever.
             if row.restored_at is None and row.unknown_at is None:
                 row.unknown_at = at
-                self._touch_row(row)
-                self._tell(incident, EntryKind.REGION_UNKNOWN, at, region_id=row.region_id)
+                self.notes.touch_row(row)
+                self.notes.tell(incident, EntryKind.REGION_UNKNOWN, at, region_id=row.region_id)
         ends = [row.restored_at or row.unknown_at or at for row in rows]
         incident.resolved_at = max(incident.onset_at, *(ends or [at]))
         self.open_of_service.pop(incident.service_id, None)
@@ -286,7 +240,7 @@ class _Pen:
             "restored": restored,
             "unknown": len(rows) - restored,
         }
-        self._tell(incident, EntryKind.RESOLVED, at, facts=facts, decision=decision)
+        self.notes.tell(incident, EntryKind.RESOLVED, at, facts=facts, decision=decision)
         log.info("%s resolved", incident.ref)
 
     def _open_again(self, incident: Incident, at: datetime) -> bool:
@@ -299,8 +253,8 @@ class _Pen:
             return False
         incident.resolved_at = None
         self.open_of_service[incident.service_id] = incident
-        self._touch(incident)
-        self._tell(incident, EntryKind.REOPENED, at)
+        self.notes.touch(incident)
+        self.notes.tell(incident, EntryKind.REOPENED, at)
         return True
 
     def _settle(self, incident: Incident) -> None:
@@ -327,13 +281,13 @@ class _Pen:
             return
         if row.restored_at is not None:
             facts = {"restored_at": row.restored_at.isoformat()}
-            self.relapses.append(relapse(row, reopened_at=at))
-            self._tell_region(incident, EntryKind.REGION_RELAPSED, at, decision=decision, facts=facts)
+            self.notes.relapses.append(relapse(row, reopened_at=at))
+            self.notes.tell_region(incident, EntryKind.REGION_RELAPSED, at, decision=decision, facts=facts)
         elif self._is_news(incident, EntryKind.REGION_DOWN_AGAIN, at, decision):
             row.recovering_at = row.unknown_at = row.withdrawn_at = None
-            self._tell_region(incident, EntryKind.REGION_DOWN_AGAIN, at, decision=decision)
+            self.notes.tell_region(incident, EntryKind.REGION_DOWN_AGAIN, at, decision=decision)
         self._peak(row, decision)
-        self._touch_row(row)
+        self.notes.touch_row(row)
 
     def _first_down(self, incident: Incident, decision: Decision, at: datetime) -> None:
         index = decision.region
@@ -347,12 +301,12 @@ class _Pen:
         )
         self.rows[incident.pk, row.region_id] = row
         self._peak(row, decision)
-        self._touch_row(row)
-        self._touch(incident)
+        self.notes.touch_row(row)
+        self.notes.touch(incident)
         if incident.pk in self.detections:
             self.detections[incident.pk].facts["regions"] += 1
         facts = {"onset_at": row.onset_at.isoformat()}
-        self._tell_region(incident, EntryKind.REGION_DOWN, at, decision=decision, facts=facts)
+        self.notes.tell_region(incident, EntryKind.REGION_DOWN, at, decision=decision, facts=facts)
 
     def _updated(self, incident: Incident, decision: Decision, at: datetime) -> None:
         if decision.region < 0:
@@ -366,12 +320,12 @@ class _Pen:
         if onset is not None and revised:
             facts = {"onset_at": onset.isoformat(), "before_at": row.onset_at.isoformat()}
             row.onset_at = onset
-            self._touch(incident)
-            self._tell_region(incident, EntryKind.ONSET_REVISED, at, decision=decision, facts=facts)
+            self.notes.touch(incident)
+            self.notes.tell_region(incident, EntryKind.ONSET_REVISED, at, decision=decision, facts=facts)
         elif higher:
-            self._prove(incident, decision)
+            self.notes.prove(incident, decision)
         if revised or higher:
-            self._touch_row(row)
+            self.notes.touch_row(row)
 
     def _recovering(self, incident: Incident, decision: Decision, at: datetime) -> None:
         row = self._row(incident, decision)
@@ -381,9 +335,9 @@ class _Pen:
             return
         row.recovering_at = max(_instant(decision.recovering) or at, row.onset_at)
         row.unknown_at = None
-        self._touch_row(row)
+        self.notes.touch_row(row)
         facts = {"working": decision.evidence.working if decision.evidence else 0}
-        self._tell_region(incident, EntryKind.REGION_RECOVERING, at, decision=decision, facts=facts)
+        self.notes.tell_region(incident, EntryKind.REGION_RECOVERING, at, decision=decision, facts=facts)
 
     def _restored(self, incident: Incident, decision: Decision, at: datetime) -> None:
         row = self._row(incident, decision)
@@ -399,7 +353,7 @@ class _Pen:
         row.declared_at, row.basis, row.unknown_at = at, decision.basis.value, None
         if decision.recovering is not None:
             row.recovering_at = max(instant_of(decision.recovering), row.onset_at)
-        self._touch_row(row)
+        self.notes.touch_row(row)
         facts = {
             "restored_at": restored_at.isoformat(),
             "low": low.isoformat(),
@@ -408,7 +362,7 @@ class _Pen:
             "basis": row.basis,
             "working": decision.evidence.working if decision.evidence else 0,
         }
-        self._tell_region(incident, EntryKind.REGION_RESTORED, at, decision=decision, facts=facts)
+        self.notes.tell_region(incident, EntryKind.REGION_RESTORED, at, decision=decision, facts=facts)
 
     def _unknown(self, incident: Incident, decision: Decision, at: datetime) -> None:
         row = self._row(incident, decision)
@@ -417,17 +371,17 @@ class _Pen:
         if not self._is_news(incident, EntryKind.REGION_UNKNOWN, at, decision):
             return
         row.unknown_at = at
-        self._touch_row(row)
-        self._tell_region(incident, EntryKind.REGION_UNKNOWN, at, decision=decision)
+        self.notes.touch_row(row)
+        self.notes.tell_region(incident, EntryKind.REGION_UNKNOWN, at, decision=decision)
 
     def _withdrawn(self, incident: Incident, decision: Decision, at: datetime) -> None:
         row = self._row(incident, decision)
         if row is None or row.state in ("restored", "normal") or at <= _known_until(row):
             return
         row.withdrawn_at = at
-        self._touch_row(row)
-        self._touch(incident)
-        self._tell_region(incident, EntryKind.REGION_WITHDRAWN, at, decision=decision)
+        self.notes.touch_row(row)
+        self.notes.touch(incident)
+        self.notes.tell_region(incident, EntryKind.REGION_WITHDRAWN, at, decision=decision)
 
     def _grouped(self, incident: Incident, decision: Decision, at: datetime) -> None:
         """Nothing further: every decision may name a group, and ``_whole`` has heeded it."""
@@ -454,31 +408,25 @@ class _Pen:
             return
         slug = self.cells.topology.services[decision.service]
         told = TimelineEntry.objects.filter(incident=cause, kind=EntryKind.ECHO, facts__service=slug)
-        if any(e.kind == EntryKind.ECHO and e.facts["service"] == slug for e in self.entries) or told.exists():
+        if any(e.kind == EntryKind.ECHO and e.facts["service"] == slug for e in self.notes.entries) or told.exists():
             return
         facts: dict[str, Any] = {"service": slug, "name": self.cells.service_names[decision.service]}
         if decision.evidence:
             facts |= {
                 "observed": decision.evidence.observed,
-                "expected": _finite(decision.evidence.expected),
+                "expected": finite(decision.evidence.expected),
                 "window_minutes": decision.evidence.window_minutes,
             }
-        self._tell(cause, EntryKind.ECHO, at, facts=facts, decision=decision)
+        self.notes.tell(cause, EntryKind.ECHO, at, facts=facts, decision=decision)
         own = self.incidents.get(decision.incident)
         if own is not None and own.pk != cause.pk and own.echo_of_id is None:
             own.echo_of = cause
-            self._touch(own)
+            self.notes.touch(own)
             cause_name = self.cells.service_names[self.cells.service_index[cause.service_id]]
             facts = {"ref": cause.ref, "service": decision.echo_of.partition("@")[0], "name": cause_name}
-            self._tell(own, EntryKind.ECHO_OF, at, facts=facts)
+            self.notes.tell(own, EntryKind.ECHO_OF, at, facts=facts)
 
     # --- notes ---
-
-    def _touch(self, incident: Incident) -> None:
-        self.touched_incidents[incident.pk] = incident
-
-    def _touch_row(self, row: RegionalOutage) -> None:
-        self.touched_rows[row.incident_id, row.region_id] = row
 
     def _peak(self, row: RegionalOutage, decision: Decision) -> bool:
         if decision.peak is None or (decision.peak_reports or 0) <= row.peak_reports:
@@ -489,48 +437,6 @@ class _Pen:
     def _is_news(self, incident: Incident, kind: EntryKind, at: datetime, decision: Decision) -> bool:
         region_id = self.cells.region_ids[decision.region]
         return (incident.pk, kind.value, region_id, at) not in self.told
-
-    def _prove(self, incident: Incident, decision: Decision | None) -> Evidence | None:
-        if decision is None or decision.evidence is None:
-            return None
-        region_id = self.cells.region_ids[decision.region] if decision.region >= 0 else None
-        evidence = _evidence(incident, decision, decision.evidence, region_id)
-        self.evidence.append(evidence)
-        return evidence
-
-    def _tell(
-        self,
-        incident: Incident,
-        kind: EntryKind,
-        at: datetime,
-        *,
-        facts: Mapping[str, Any] | None = None,
-        decision: Decision | None = None,
-        region_id: int | None = None,
-    ) -> None:
-        self.entries.append(
-            timeline.entry(
-                incident,
-                kind=kind,
-                at=at,
-                recorded_at=self.now,
-                region_id=region_id,
-                facts=facts,
-                evidence=self._prove(incident, decision),
-            )
-        )
-
-    def _tell_region(
-        self,
-        incident: Incident,
-        kind: EntryKind,
-        at: datetime,
-        *,
-        decision: Decision,
-        facts: Mapping[str, Any] | None = None,
-    ) -> None:
-        region_id = self.cells.region_ids[decision.region]
-        self._tell(incident, kind, at, facts=facts, decision=decision, region_id=region_id)
 
 
 def _instant(minute: int | None) -> datetime | None:
@@ -552,30 +458,3 @@ def _next_ref(year: int) -> str:
             [year],
         )
         return f"OUT-{year}-{cursor.fetchone()[0]:04d}"
-
-
-def _evidence(incident: Incident, decision: Decision, figures: Figures, region_id: int | None) -> Evidence:
-    return Evidence(
-        incident=incident,
-        region_id=region_id,
-        decision=decision.kind.value,
-        decided_at=instant_of(decision.decided + 1),
-        observed=figures.observed,
-        expected=_finite(figures.expected),
-        log10_p=_finite(figures.log10_p),
-        threshold=_finite(figures.threshold),
-        window_minutes=figures.window_minutes,
-        window_end_at=instant_of(figures.window_end),
-        level=figures.level,
-        rule=figures.rule,
-        networks=figures.networks,
-        working=figures.working,
-        baseline_version=figures.baseline_version,
-        detector_version=figures.detector_version,
-        figures={name: _finite(value) for name, value in figures.figures.items()},
-    )
-
-
-def _finite(value: float) -> float:
-    """The value as JSON can hold it: a tail probability of nought has a logarithm that it cannot."""
-    return float(value) if math.isfinite(value) else math.copysign(9999.0, value)
