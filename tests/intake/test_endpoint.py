@@ -319,7 +319,7 @@ def test_the_real_server_answers_as_the_application_does(committed: Catalogue, t
         assert ask_server("POST", b"{")[0] == 400
         assert ask_server("POST", text, "text/plain")[0] == 415
         assert ask_server("POST", b" " * (BODY_LIMIT + 1))[0] == 413
-        assert ask_server("POST", b" " * 2_000_000)[0] == 413
+        assert ask_server("POST", b" " * 20_000)[0] == 413
         assert ask_server("PUT", text)[0] == 405
         assert ask_server("OPTIONS") == (204, "")
     finally:
