@@ -176,12 +176,20 @@ class Engine:
 
     def _scan(self, rows: IntArray) -> None:
         p, recent, minute = self.parameters, self.recent, self._now
+        cells = recent.cell[rows]
+        real = cells < self.services * self.regions
+        look = np.where(real, self.down[np.where(real, cells, 0)] == 0, minute % p.shared_every == 0)
+        rows = rows[look]
         observed = recent.sums(rows, minute)[:, :-1]
+        # The screens that nearly everything fails, before anything dearer is looked up.
+        enough = observed[:, -1] >= p.joined_reports
+        rows, observed = rows[enough], observed[enough]
+        if not len(rows):
+            return
         expected = recent.expected(rows, minute)[:, :-1]
         tails = recent.tail_size[rows] > 0
         if tails.any():
             expected[tails] += self._late(rows[tails])
-        # The screen that nearly everything fails, before any per-row context is looked up.
         risen = ((observed >= p.joined_reports) & (observed >= p.least_ratio * expected)).any(axis=1)
         if not risen.any():
             return
@@ -189,8 +197,6 @@ class Engine:
         cells = recent.cell[rows]
         service, region = np.divmod(cells, self.regions)
         real = service < self.services
-        open_now = np.zeros(len(rows), dtype=np.bool_)
-        open_now[real] = self.down[cells[real]] > 0
         pool = self.tree.has_children[region]
         least = np.where(pool, p.pool_reports, p.leaf_reports)
         loosest = np.where(pool, p.pool_log10, p.leaf_log10)
@@ -214,22 +220,12 @@ class Engine:
         loosest = np.where(service == self.services, p.shared_pool_log10, loosest)
         longest = np.where(service == self.services, 30, longest)
         longest = np.where(cooling, np.minimum(closed, longest), longest)
-        look = np.flatnonzero(~open_now & (real | ~young))
-        if not len(look):
-            return
-        found = rises(
-            observed[look],
-            expected[look],
-            recent.dispersion[service[look]],
-            recent.strength[rows[look]],
-            least[look],
-            loosest[look],
-            longest[look],
-            p,
-        )
+        least = np.where(young & ~real, 10**9, least)
+        strength = recent.strength[rows]
+        found = rises(observed, expected, recent.dispersion[service], strength, least, loosest, longest, p)
         if not len(found.index):
             return
-        index = look[found.index]
+        index = found.index
         # The deepest first: a pool must know which of its parts are already down.
         for k in np.argsort(-self.tree.depth[region[index]], kind="stable"):
             i = index[k]
@@ -713,7 +709,7 @@ class Engine:
             kin=kin,
             said=outage.said - (minute - len(span) + 1) if outage.said else None,
         )
-        outage.judge_at = minute + (1 if found and found.probability > 0.6 else 2 if found and found.probability > 0.1 else 4)
+        outage.judge_at = minute + (1 if found and found.probability > 0.6 else 3 if found and found.probability > 0.1 else 6)
         if found is not None:
             # Once the onset has left the memory, a course that is only its end would look steady.
             if not outage.shape or outage.onset >= minute - len(span):

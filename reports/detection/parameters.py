@@ -45,6 +45,7 @@ class Parameters:
     least_networks: int = 3
     pool_window: int = 60
     shared_minutes: int = 45
+    shared_every: int = 3
     onset_reach: int = 60
     factor_pseudo_reports: float = 20.0
     factor_least: float = 0.6
@@ -55,7 +56,7 @@ class Parameters:
     cooling_minutes: int = 120
     steady_share: float = 0.55
     steady_doubt: float = 0.25
-    interval: tuple[float, float, float] = (0.04, 0.65, 0.96)
+    interval: tuple[float, float, float] = (0.025, 0.62, 0.975)
     hazard_minutes: float = 90.0
     certainty: float = 0.96
     certainty_votes: float = 0.99
@@ -68,7 +69,7 @@ class Parameters:
         (25.0, 0.15),
         (12.0, 0.1),
     )
-    fading_most: float = 0.2
+    fading_most: float = 0.1
     fatigue_prior: float = 0.5
     vote_minutes: float = 10.0
     vote_shares: tuple[float, ...] = (0.03, 0.08, 0.15, 0.3)

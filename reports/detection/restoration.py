@@ -17,8 +17,8 @@ from reports.detection.parameters import Parameters
 
 _REACH = 150
 """Minutes back that a restoration is looked for."""
-_FINE = 45
-_STEP = 3
+_FINE = 30
+_STEP = 5
 _LEAST_TAIL = 3
 _PARTS = 4
 
@@ -170,7 +170,7 @@ def _when(
 
 
 def _candidates(onset: int, n: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    """Restoration minutes worth a thought: each of the last ones, every third further back."""
+    """Restoration minutes worth a thought: each of the last ones, every fifth further back."""
     newest = n - _LEAST_TAIL
     oldest = max(onset + 5, n - _REACH, 1)
     fine = np.arange(max(oldest, newest - _FINE), newest + 1)
