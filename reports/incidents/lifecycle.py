@@ -11,7 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from django.contrib.auth.models import User
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
 from reports.detection.decisions import Basis, SignalKind
@@ -230,7 +230,13 @@ def _fresh(incident: Incident, revision: int | None) -> None:
 
 def _save(incident: Incident, *fields: str) -> None:
     incident.revision += 1
-    incident.save(update_fields=[*fields, "revision"])
+    try:
+        with transaction.atomic():
+            incident.save(update_fields=[*fields, "revision"])
+    except IntegrityError:
+        # The engine opened another one between the look and the write: the tables allow one.
+        _no_other_open(incident)
+        raise
 
 
 def _required(reason: str) -> str:

@@ -19,8 +19,8 @@ from django.db.models import Exists, OuterRef, Q
 
 from reports import binary, counts
 from reports.clock import instant_of, minute_of
-from reports.counts import CountRows
-from reports.detection.baseline import BIN_MINUTES, Baseline, History, fit
+from reports.counts import CountRows, HalfHours
+from reports.detection.baseline import BIN_MINUTES, DAY_BINS, Baseline, History, fit
 from reports.detection.decisions import (
     Decision,
     DecisionKind,
@@ -54,6 +54,8 @@ MINUTES_PER_CALL = 120
 # trickle in after it is over.
 HISTORY = timedelta(days=28)
 OUTAGE_MARGIN = timedelta(minutes=30)
+# A half hour in which nobody at all reported is a gap where the same half hour of other days had at least so many.
+GAP_REPORTS = 12
 
 
 @dataclass(frozen=True)
@@ -379,8 +381,8 @@ def _said(kind: DecisionKind, incident: Incident, minute: int, service: int, reg
 def refit(*, now: datetime) -> str | None:
     """Learns what is ordinary from the last ``HISTORY`` of counts; the version of the fit, ``None`` without any counts.
 
-    Time within outages, with a margin, is left out. The next cycle takes the fit up; fits that neither the detector nor
-    any evidence names are dropped when they are older than the history.
+    Time within outages, with a margin, is left out, and so are gaps in which the site was off. The next cycle takes the
+    fit up; fits that neither the detector nor any evidence names are dropped when they are older than the history.
     """
     until = instant_of(minute_of(now) // BIN_MINUTES * BIN_MINUTES)
     earliest = counts.earliest()
@@ -408,18 +410,19 @@ def _history(cells: Cells, *, first: int, until: datetime, now: datetime) -> His
     rows = counts.half_hours(instant_of(first), until)
     service, region = cells.service_indices(rows.service_id), cells.region_indices(rows.region_id)
     known = (service >= 0) & (region >= 0)
-    outages = _outages(cells, first=first, now=now)
+    bins = (minute_of(until) - first) // BIN_MINUTES
+    excluded = np.concatenate([_outages(cells, first=first, now=now), _gaps(rows, bins=bins, first=first)])
     return History(
         service=service[known],
         region=region[known],
         bin=rows.bin[known] + first // BIN_MINUTES,
         reports=rows.reports[known],
         first_bin=first // BIN_MINUTES,
-        end_bin=minute_of(until) // BIN_MINUTES,
-        excluded_service=outages[:, 0],
-        excluded_region=outages[:, 1],
-        excluded_from=outages[:, 2],
-        excluded_until=outages[:, 3],
+        end_bin=first // BIN_MINUTES + bins,
+        excluded_service=excluded[:, 0],
+        excluded_region=excluded[:, 1],
+        excluded_from=excluded[:, 2],
+        excluded_until=excluded[:, 3],
     )
 
 
@@ -438,4 +441,17 @@ def _outages(cells: Cells, *, first: int, now: datetime) -> IntArray:
                 minute_of(end + OUTAGE_MARGIN),
             )
         )
+    return np.array(found, dtype=np.int64).reshape(-1, 4)
+
+
+def _gaps(rows: HalfHours, *, bins: int, first: int) -> IntArray:
+    """Half hours without a report about anything where other days had plenty: the site was off. Rows as above, with
+    service and region -1 for all."""
+    total = np.bincount(rows.bin, rows.reports, minlength=bins)[:bins]
+    found = []
+    for gap in np.flatnonzero(total == 0):
+        other_days = total[gap % DAY_BINS :: DAY_BINS]
+        heard = other_days[other_days > 0]
+        if len(heard) and np.median(heard) >= GAP_REPORTS:
+            found.append((-1, -1, first + gap * BIN_MINUTES, first + (gap + 1) * BIN_MINUTES))
     return np.array(found, dtype=np.int64).reshape(-1, 4)

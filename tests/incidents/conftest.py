@@ -33,7 +33,7 @@ def world(db: None, no_engine_held: None) -> World:
 
 @pytest.fixture
 def lived_in(world: World) -> World:
-    """The world after two ordinary weeks, with a fit of them; its first cycle was at ``START``."""
+    """The world after an ordinary week, with a fit of them; its first cycle was at ``START``."""
     from tests.incidents.world import settle
 
     return settle(world)

@@ -22,6 +22,7 @@ from reports.models import (
     InboxBlock,
     Incident,
     RegionalOutage,
+    ReportCount,
     Service,
     TimelineEntry,
     Word,
@@ -378,6 +379,19 @@ def expectation(world: World, version: str) -> float:
     service, region = cells.topology.services.index("whatsapp"), cells.topology.regions.index("GB-ENG")
     cell = np.array([service]), np.array([region]), np.array([minute_of(world.at(30))])
     return float(baseline.expected(*cell)[0])
+
+
+def test_days_on_which_the_site_was_off_are_no_quiet_days(world: World) -> None:
+    world.ordinary(first=-8 * 1440, end=0)
+    undisturbed = expectation(world, str(watch.refit(now=START)))
+    off = {"minute__gte": world.at(-3 * 1440), "minute__lt": world.at(-60)}
+    ReportCount.objects.filter(**off).delete()
+    assert expectation(world, str(watch.refit(now=START))) == pytest.approx(undisturbed, rel=0.1)
+
+
+def test_where_hardly_anybody_reports_silence_is_ordinary(world: World) -> None:
+    world.count("whatsapp", "GB-ENG", {-8 * 1440: 1, -5: 1})
+    assert expectation(world, str(watch.refit(now=START))) < 0.01
 
 
 def test_learning_twice_from_the_same_counts_is_one_fit(lived_in: World) -> None:

@@ -1,4 +1,4 @@
-"""A small world with two weeks of ordinary evenings, and the means to let something fail in it."""
+"""A small world with a week of ordinary evenings, and the means to let something fail in it."""
 
 from __future__ import annotations
 
@@ -96,8 +96,8 @@ def build_world() -> World:
 
 
 def settle(world: World) -> World:
-    """The world after two ordinary weeks, with a fit of them, the first cycle at ``START`` done."""
-    world.ordinary(first=-14 * 1440, end=240)
+    """The world after an ordinary week, with a fit of them, the first cycle at ``START`` done."""
+    world.ordinary(first=-8 * 1440, end=240)
     watch.refit(now=START)
     watch.watch(now=START)
     return world
