@@ -15,12 +15,11 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
-from frontend import charts, course, drawings, maps, places, words
+from frontend import charts, counts, course, drawings, maps, places, words
 from frontend.responses import data, drawing, page
 from reports import clock, status
 from reports.intake import guard, submission
 from reports.status.answers import (
-    CountSeries,
     IncidentHistory,
     IncidentStatus,
     RegionalOutageStatus,
@@ -32,11 +31,10 @@ from reports.status.answers import (
 from reports.status.health import is_stale
 from reports.status.rules import rules
 
-DAY = timedelta(hours=24)
-STEP = timedelta(minutes=5)
 # A table of every region of the world would be a megabyte: the rest is one link away.
 MOST_ROWS = 150
 MOST_LISTED = 12
+MOST_LINES = 300
 INCIDENT_STATES = ("open", "recovering", "resolved")
 REVIEWS = ("automatic", "confirmed", "rejected", "merged")
 
@@ -59,7 +57,9 @@ def home(request: HttpRequest) -> HttpResponseBase:
     context = {
         "home": home,
         "verdict": words.home_verdict(home, stale=is_stale(now)),
-        "verdicts": [(found, words.service_verdict(found, now)) for found in home.down],
+        "verdicts": [
+            (found, words.service_verdict(found, now), counts.spark(found.link.slug, now)) for found in home.down
+        ],
         "map_states": maps.states(world.regions, with_service=True),
         "map_files": maps.files(link.region.code for link in world.regions),
     }
@@ -136,7 +136,7 @@ def service(request: HttpRequest, slug: str, code: str | None = None) -> HttpRes
     if found is None or shown is None:
         raise Http404(_("There is no service with this name."))
     here = next((state for state in (*found.down, *found.restored) if state.region == region), None)
-    counts = _day_counts(slug, region.code, now)
+    series = counts.day(slug, region.code, now)
     incidents = status.incidents(service=slug, region=code, limit=6)
     context = {
         "found": found,
@@ -145,7 +145,7 @@ def service(request: HttpRequest, slug: str, code: str | None = None) -> HttpRes
         "above": _above(region) if code else (),
         "below": status.regions(parent=region.code) if code else (),
         "verdict": _verdict(found, region if code else None, here, now),
-        "chart": _chart(counts) if counts else None,
+        "chart": counts.chart(series) if series else None,
         "listed": [*found.down, *found.restored][:MOST_LISTED],
         "siblings": status.siblings(slug, now=now),
         "most_problem": max((reports for _choice, reports in found.problems), default=0),
@@ -181,44 +181,6 @@ def _above(region: RegionLink) -> tuple[RegionLink, ...]:
         found.insert(0, link)
         above = link.parent
     return tuple(found)
-
-
-def _day_counts(slug: str, region: str, now: datetime) -> CountSeries | None:
-    # Whole steps, so that the bars do not shiver from minute to minute.
-    seconds = int(STEP.total_seconds())
-    end = datetime.fromtimestamp(-(-now.timestamp() // seconds) * seconds, UTC)
-    return status.service_counts(slug, region=region, start=end - DAY, end=end, step=STEP)
-
-
-def _chart(series: CountSeries, *, top: float | None = None) -> dict[str, object]:
-    plot = charts.counts_plot(
-        start=series.start,
-        step=series.step,
-        reports=series.reports,
-        working=series.working,
-        expected=series.expected,
-        upper=series.upper,
-        top=top,
-    )
-    hourly = max(int(timedelta(hours=1) / series.step), 1)
-    rows = [
-        {
-            "at": series.start + series.step * i,
-            "reports": sum(series.reports[i : i + hourly]),
-            "working": sum(series.working[i : i + hourly]),
-            "expected": sum(series.expected[i : i + hourly]),
-        }
-        for i in range(0, len(series.reports), hourly)
-    ]
-    most = max(series.reports, default=0)
-    return {
-        "plot": plot,
-        "series": series,
-        "rows": rows,
-        "most": most,
-        "most_at": series.start + series.step * series.reports.index(most) if most else None,
-        "step_minutes": int(series.step / timedelta(minutes=1)),
-    }
 
 
 def _report_words(name: str) -> str:
@@ -304,14 +266,14 @@ def provider(request: HttpRequest, slug: str) -> HttpResponseBase:
     incidents = status.incidents(provider=slug, limit=12).results
     statements = [(said, incident) for incident in incidents for said in incident.statements]
     worst_first = sorted(found, key=lambda each: (-each.people_affected, -each.reports_last_hour, each.link.name))
-    series = [_day_counts(each.link.slug, places.WORLD, now) for each in worst_first]
+    series = [counts.day(each.link.slug, places.WORLD, now) for each in worst_first]
     # One scale for all: a sibling that is fine shows by how little it moves.
     most = max((max((*each.reports, *each.upper), default=0) for each in series if each), default=0)
     context = {
         "name": found[0].link.provider_name,
         "services": [
-            (each, words.service_verdict(each, now), _chart(counts, top=charts.nice_top(most)) if counts else None)
-            for each, counts in zip(worst_first, series, strict=True)
+            (each, words.service_verdict(each, now), counts.chart(found, top=charts.nice_top(most)) if found else None)
+            for each, found in zip(worst_first, series, strict=True)
         ],
         "incidents": incidents,
         "statements": sorted(statements, key=lambda pair: pair[0].said_at, reverse=True),
@@ -375,8 +337,9 @@ def incident(request: HttpRequest, ref: str) -> HttpResponseBase:
         "rows_left": len(shown.rows) - len(rows),
         "selected": request.GET.get("region", "")[:10],
         "history": course.as_json(history),
-        "chart": _chart(series) if series else None,
-        "timeline": lines,
+        "chart": counts.chart(series) if series else None,
+        "timeline": lines if len(lines) <= MOST_LINES else (),
+        "lines": len(lines),
         "chapters": [line for line in lines if line.region is None or line.source_type != "engine"],
         "affected_people": sum(course.own_people(history.regions).values()),
         "affected": len(found.currently_affected) + len(found.previously_affected),
@@ -440,7 +403,7 @@ def incident_chart(request: HttpRequest, ref: str) -> HttpResponseBase:
     if series is None:
         raise Http404
     context = {
-        **_chart(series),
+        **counts.chart(series),
         "incident": found,
         "now": now,
         "palette": drawings.palette(request.GET.get("theme", "light")),

@@ -164,16 +164,27 @@ def _places(links: Sequence[RegionLink]) -> str:
 
 def home_verdict(home: HomeStatus, *, stale: bool) -> str:
     """What is down now, in one sentence. A site that has not looked does not say that nothing is down."""
-    names = [status.link.name for status in home.down if status.state != "restored"]
+    names = [status.link.name for status in home.down if status.state in ("down", "unknown")]
+    coming = [status.link.name for status in home.down if status.state in ("recovering", "restored")]
+    if not names and coming:
+        return ngettext("{names} is coming back.", "{names} are coming back.", len(coming)).format(
+            names=listing(coming)
+        )
     if not names and stale:
         return _("We cannot say what is down right now.")
     if not names:
         return _("Nothing is down right now.")
     if len(names) > 3:
         return _("{n} services are down right now.").format(n=len(names))
-    return ngettext("{names} is down right now.", "{names} are down right now.", len(names)).format(
-        names=listing(names)
-    )
+    if coming:
+        return _("{down} down right now; {coming} coming back.").format(
+            down=_with_verb(names, most=3), coming=_with_verb(coming, most=2)
+        )
+    return _("{names} down right now.").format(names=_with_verb(names, most=3))
+
+
+def _with_verb(names: Sequence[str], *, most: int) -> str:
+    return ngettext("{names} is", "{names} are", len(names)).format(names=listing(names, most=most))
 
 
 def service_verdict(status: ServiceStatus, now: datetime) -> SafeString:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from functools import lru_cache
 
 from django import template
+from django.template.loader import render_to_string
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from frontend import words
 from frontend.charts import SIDE, STATES
-from reports.status.answers import RegionLink
+from reports.status.answers import EvidenceFigures, RegionLink
 
 register = template.Library()
 
@@ -35,6 +38,28 @@ def mark(state: str) -> SafeString:
         state,
         SafeString(_SHAPES.get(state, _SHAPES["unknown"])),
     )
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """Evidence as it reads on one day. It is never changed once written, so its number stands for it."""
+
+    id: int
+    day: date
+    evidence: EvidenceFigures = field(compare=False)
+    now: datetime = field(compare=False)
+
+
+# The table of a large incident shows the evidence of hundreds of regions, and is asked for again every few seconds.
+@lru_cache(maxsize=4096)
+def _evidence(shown: _Shown) -> str:
+    return render_to_string("frontend/_evidence.html", {"evidence": shown.evidence, "now": shown.now})
+
+
+@register.simple_tag
+def evidence(found: EvidenceFigures | None, now: datetime) -> SafeString:
+    """The figures a decision rests on; empty where nothing was noted."""
+    return SafeString(_evidence(_Shown(found.id, now.date(), found, now)) if found else "")
 
 
 @register.filter

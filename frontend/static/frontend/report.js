@@ -52,6 +52,14 @@ function setUp() {
     part.hidden = found.length === 0;
   }
 
+  function pointHere() {
+    const here = form.querySelector("[data-here]");
+    if (!here) return;
+    const link = here.querySelector("a");
+    here.hidden = place() === "001";
+    link.href = `${link.dataset.hereBase}${place()}/`;
+  }
+
   const say = (text, failed = false) => {
     answer.classList.toggle("error", failed);
     answer.textContent = text;
@@ -135,16 +143,21 @@ function setUp() {
   document.addEventListener("visibilitychange", () => {
     if (document.hidden) finish(undefined, { leaving: true });
   });
-  country.addEventListener("change", () => fillRegions(country.value, ""));
+  country.addEventListener("change", async () => {
+    await fillRegions(country.value, "");
+    pointHere();
+  });
+  region.addEventListener("change", pointHere);
 
   const known = remembered();
   const preset = form.dataset.preset;
   if (!preset && known.country && known.country !== country.value) {
     country.value = known.country;
-    fillRegions(known.country, known.region);
+    fillRegions(known.country, known.region).then(pointHere);
   } else if (!preset && known.region) {
     region.value = known.region;
     if (region.value !== known.region) region.value = "";
+    pointHere();
   }
 }
 
