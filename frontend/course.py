@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from frontend import charts, words
+from frontend.nesting import own_people, parts
 from reports import status
 from reports.status.answers import IncidentHistory, RegionalOutageStatus, RegionLink, StatementFacts
 
@@ -83,7 +84,6 @@ def course(history: IncidentHistory, outages: Sequence[RegionalOutageStatus], *,
     changes = by_region(history)
     shown = history.end if at is None else min(max(at, history.start), history.end)
     step = slider_step(history)
-    named = {link.code: link for link in history.regions}
     living = own_people(history.regions)
     rows = _rows(history, outages, changes, shown)
     layers = charts.shares(living, changes, history.start, history.end, parts=STRIP_PARTS)
@@ -92,7 +92,7 @@ def course(history: IncidentHistory, outages: Sequence[RegionalOutageStatus], *,
     for code, population in living.items():
         people[charts.state_at(changes[code], shown)] += population
     tally = dict.fromkeys(charts.STATES, 0)
-    for code in named:
+    for code in (link.code for link in parts(history.regions)):
         tally[charts.state_at(changes[code], shown)] += 1
     leap = max(history.end - history.start, MINUTE) / 12
     return Course(
@@ -129,23 +129,6 @@ def by_region(history: IncidentHistory) -> dict[str, list[tuple[datetime, str]]]
     return found
 
 
-def own_people(links: Sequence[RegionLink]) -> dict[str, float]:
-    """Who lives in each region and in no other of ``links`` within it: nobody twice where regions nest.
-
-    The world counts only where it is the sole one; it would drown every other.
-    """
-    regions = {link.code: link for link in links if link.code != "001"} or {link.code: link for link in links}
-    own = {code: float(link.population or 0) for code, link in regions.items()}
-    for code, link in regions.items():
-        above = link.parent
-        while above is not None and above not in regions:
-            found = status.region(above)
-            above = found.parent if found else None
-        if above is not None:
-            own[above] = max(own[above] - (regions[code].population or 0), 0.0)
-    return own
-
-
 def slider_step(history: IncidentHistory) -> int:
     """Whole minutes from one position of the slider to the next."""
     minutes = max(math.ceil((history.end - history.start) / MINUTE), 1)
@@ -166,6 +149,7 @@ def _rows(
     def place(instant: datetime | None) -> int | None:
         return None if instant is None else charts.position(instant, history.start, history.end)
 
+    shown_outages = [outage for outage in outages if outage.region.kind != "world"] or outages
     return tuple(
         Row(
             outage=outage,
@@ -178,7 +162,7 @@ def _rows(
             back=place(outage.restored_at),
             down_for=outage.restored_at - outage.onset_at if outage.restored_at else None,
         )
-        for order, outage in enumerate(sorted(outages, key=rank), start=1)
+        for order, outage in enumerate(sorted(shown_outages, key=rank), start=1)
     )
 
 
@@ -212,6 +196,7 @@ def covers(history: IncidentHistory) -> dict[str, str]:
 def as_json(history: IncidentHistory) -> dict[str, object]:
     """The history for ``timeline.js``: minutes since its start, one letter a state."""
     changes = by_region(history)
+    counted = {link.code for link in parts(history.regions)}
     covered: dict[str, list[str]] = defaultdict(list)
     for code, above in covers(history).items():
         covered[above].append(code)
@@ -220,6 +205,7 @@ def as_json(history: IncidentHistory) -> dict[str, object]:
         "end": words.utc(history.end),
         "step": slider_step(history),
         "covered": covered,
+        "uncounted": [link.code for link in history.regions if link.code not in counted],
         "regions": {
             link.code: {
                 "name": link.name,

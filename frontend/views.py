@@ -16,10 +16,12 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from frontend import charts, counts, course, drawings, maps, places, words
+from frontend.nesting import own_people, parts, people_affected
 from frontend.responses import data, drawing, page
 from reports import clock, status
 from reports.intake import guard, submission
 from reports.status.answers import (
+    HomeStatus,
     IncidentHistory,
     IncidentStatus,
     RegionalOutageStatus,
@@ -53,15 +55,16 @@ def home(request: HttpRequest) -> HttpResponseBase:
     """What is down now, the world map, search."""
     now = clock.now()
     home = status.home(now=now)
-    world = status.world_map(now=now)
+    world = _world(home, now)
     context = {
         "home": home,
         "verdict": words.home_verdict(home, stale=is_stale(now)),
         "verdicts": [
-            (found, words.service_verdict(found, now), counts.spark(found.link.slug, now)) for found in home.down
+            (found, words.service_verdict(found, now), people_affected(found), counts.spark(found.link.slug, now))
+            for found in sorted(home.down, key=people_affected, reverse=True)
         ],
-        "map_states": maps.states(world.regions, with_service=True),
-        "map_files": maps.files(link.region.code for link in world.regions),
+        "map_states": maps.states(world, with_service=True),
+        "map_files": maps.files(state.region.code for state in world),
     }
     return page(request, "frontend/home.html", context, now=now, live="frontend/_home_live.html")
 
@@ -69,8 +72,13 @@ def home(request: HttpRequest) -> HttpResponseBase:
 @require_safe
 def world_drawing(request: HttpRequest) -> HttpResponseBase:
     """The world map of the present as an SVG."""
-    found = status.world_map(now=clock.now())
-    return _draw(request, {state.region.code: state.state for state in found.regions if not maps.by_the_world(state)})
+    now = clock.now()
+    return _draw(request, {state.region.code: state.state for state in _world(status.home(now=now), now)})
+
+
+def _world(home: HomeStatus, now: datetime) -> tuple[RegionState, ...]:
+    shown = ((found.link, status.service_map(found.link.slug, now=now)) for found in home.down)
+    return maps.worst((link, each) for link, each in shown if each)
 
 
 @require_safe
@@ -141,6 +149,7 @@ def service(request: HttpRequest, slug: str, code: str | None = None) -> HttpRes
     context = {
         "found": found,
         "link": found.link,
+        "people": people_affected(found),
         "region": region if code else None,
         "above": _above(region) if code else (),
         "below": status.regions(parent=region.code) if code else (),
@@ -265,7 +274,7 @@ def provider(request: HttpRequest, slug: str) -> HttpResponseBase:
         raise Http404(_("There is no provider with this name."))
     incidents = status.incidents(provider=slug, limit=12).results
     statements = [(said, incident) for incident in incidents for said in incident.statements]
-    worst_first = sorted(found, key=lambda each: (-each.people_affected, -each.reports_last_hour, each.link.name))
+    worst_first = sorted(found, key=lambda each: (-people_affected(each), -each.reports_last_hour, each.link.name))
     series = [counts.day(each.link.slug, places.WORLD, now) for each in worst_first]
     # One scale for all: a sibling that is fine shows by how little it moves.
     most = max((max((*each.reports, *each.upper), default=0) for each in series if each), default=0)
@@ -341,8 +350,8 @@ def incident(request: HttpRequest, ref: str) -> HttpResponseBase:
         "timeline": lines if len(lines) <= MOST_LINES else (),
         "lines": len(lines),
         "chapters": [line for line in lines if line.region is None or line.source_type != "engine"],
-        "affected_people": sum(course.own_people(history.regions).values()),
-        "affected": len(found.currently_affected) + len(found.previously_affected),
+        "affected_people": sum(own_people(history.regions).values()),
+        "still_affected": len(parts(found.currently_affected)),
         "last_restored": _last_restored(found, outages),
         "map_files": maps.files(link.code for link in history.regions),
         "player_words": json.dumps(

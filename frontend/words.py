@@ -13,6 +13,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
+from frontend.nesting import parts
 from reports.status import region as region_named
 from reports.status.answers import (
     HomeStatus,
@@ -151,7 +152,9 @@ def place(link: RegionLink) -> str:
 
 
 def _places(links: Sequence[RegionLink]) -> str:
-    """Up to three by name; more of them as a number, with the country where it is one."""
+    """Up to three by name; more of them as a number, with the country where it is one. A country is left out where
+    parts of it are there."""
+    links = parts(links)
     if len(links) <= 3:
         return listing([place(link) for link in links])
     countries = {link.code[:2] for link in links if link.kind != "world"}
@@ -191,7 +194,7 @@ def service_verdict(status: ServiceStatus, now: datetime) -> SafeString:
     """Whether the service is down, where and since when, in one sentence."""
     name = status.link.name
     worst = [region.region for region in status.down if region.state == "down"]
-    back = len(status.restored)
+    back = len(parts([region.region for region in status.restored]))
     if status.state == "down" and status.since:
         sentence = (
             _("{service} is down in {where} since {since}, and back in {back}.")
@@ -276,7 +279,8 @@ def incident_verdict(incident: IncidentStatus, now: datetime) -> SafeString:
     """The whole incident in one sentence."""
     name = incident.service.name
     affected = (*incident.currently_affected, *incident.previously_affected)
-    back = len(incident.previously_affected)
+    counted = parts(affected)
+    back = sum(link in counted for link in incident.previously_affected)
     onset = moment(incident.onset_at, now)
     if incident.review == "rejected":
         return format_html(_("Not an outage: an administrator rejected this report about {service}."), service=name)

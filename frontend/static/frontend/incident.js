@@ -57,7 +57,7 @@ function setUp() {
     const minute = minuteAt(history, number);
     const date = dateAt(history, number);
     states = statesAt(history, minute);
-    const counts = tally(states);
+    const counts = tally(history, states);
     slider.value = String(number);
     slider.setAttribute("aria-valuetext", summary(date, counts));
     clock.textContent = clockText(date);

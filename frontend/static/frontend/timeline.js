@@ -5,9 +5,10 @@ export const STATES = ["down", "recovering", "restored", "unknown", "normal"];
 const LETTERS = { d: "down", r: "recovering", b: "restored", u: "unknown", n: "normal" };
 
 /**
- * The history that the server wrote: `{start, end, step, covered: {CODE: [CODE below it, ...]}, regions: {CODE: {name,
+ * The history that the server wrote: `{start, end, step, covered: {CODE: [CODE below it, ...]}, uncounted: [CODE, ...], regions: {CODE: {name,
  * changes: [[minute, letter], ...]}}}`; answered with instants as `Date`, states as words, and `covers`, a Map from each
- * region without a verdict of its own to the one above whose state it takes.
+ * region without a verdict of its own to the one above whose state it takes. `uncounted` are regions of which parts are
+ * there too: counting both would count places twice.
  */
 export function decode(source) {
   const start = new Date(source.start);
@@ -17,7 +18,8 @@ export function decode(source) {
     changes: region.changes.map(([minute, letter]) => [minute, LETTERS[letter]]),
   }]));
   const covers = new Map(Object.entries(source.covered).flatMap(([above, codes]) => codes.map((code) => [code, above])));
-  return { start, end, step: source.step, minutes: Math.round((end - start) / 60000), regions, covers };
+  const uncounted = new Set(source.uncounted);
+  return { start, end, step: source.step, minutes: Math.round((end - start) / 60000), regions, covers, uncounted };
 }
 
 /** How many steps the slider has. */
@@ -53,8 +55,8 @@ export function statesAt(history, minute) {
 }
 
 /** How many regions are in each state: `{down: 3, ...}`. */
-export function tally(states) {
+export function tally(history, states) {
   const found = Object.fromEntries(STATES.map((state) => [state, 0]));
-  for (const state of states.values()) found[state] += 1;
+  for (const [code, state] of states) if (!history.uncounted.has(code)) found[state] += 1;
   return found;
 }
