@@ -10,8 +10,9 @@ from reports.detection.decisions import SiblingCheck, Topology
 from reports.detection.outage import Incident
 from reports.detection.parameters import Parameters
 
-_ONE_SIDED_95 = 1.64
-"""Standard deviations of a Poisson count that 5 % of counts exceed."""
+# A Poisson count exceeds its mean by more than this less often than once in ten thousand, for any mean below 1,000.
+_CHANCE_DEVIATIONS = 4.0
+_CHANCE_REPORTS = 2.0
 
 
 @dataclass(frozen=True)
@@ -37,15 +38,14 @@ def is_echo(own: Level, other: Level, *, siblings: bool, parameters: Parameters)
 
     It must be small beside it twice over: in reports (people who name the wrong service) and relative to what each
     service usually gets, or a small service that fell with a big one would be taken for its echo. Siblings share their
-    causes, so more is asked to call one an echo. Ratios observed: docs/detection.md. A region with a few reports may
-    exceed the share by chance: it is no echo only when it exceeds it by more than chance would (one-sided 95 %).
+    causes, so more is asked to call one an echo. Ratios observed: docs/detection.md. Hundreds of regions are looked at
+    every minute, and a few reports easily exceed a share of a few others: it is no echo only where it exceeds what is
+    explained by more than chance would in all of them.
     """
     share = parameters.echo_share_sibling if siblings else parameters.echo_share
-    explained = own.expected + share * other.excess
-    return (
-        own.observed <= explained + _ONE_SIDED_95 * sqrt(explained)
-        and own.ratio <= parameters.echo_relative * other.ratio
-    )
+    relative = parameters.echo_relative * other.ratio * max(own.expected, 1.0)
+    explained = own.expected + min(share * other.excess, relative)
+    return own.observed <= explained + _CHANCE_DEVIATIONS * sqrt(explained) + _CHANCE_REPORTS
 
 
 def sibling_checks(
