@@ -296,8 +296,8 @@ class Engine:
         children = self.tree.children[region]
         rows = recent.row_of[service * self.regions + children]
         children, rows = children[rows >= 0], rows[rows >= 0].astype(np.int64)
-        inside = [o.region for o in self._open_regions(service) if region in self.tree.lineage[o.region] and o.region != region]
-        largest = [r for r in inside if not any(q != r and q in self.tree.lineage[r] for q in inside)]
+        inside = [o.region for o in self._open_regions(service) if o.region != region and region in self.tree.above[o.region]]
+        largest = [r for r in inside if not any(q != r and q in self.tree.above[r] for q in inside)]
         down_rows = recent.row_of[service * self.regions + np.array(largest, dtype=np.int64)].astype(np.int64)
         every = np.concatenate([[own], rows, down_rows]).astype(np.int64)
         n = recent.sums(every, minute)[:, window].astype(np.float64)
@@ -400,7 +400,7 @@ class Engine:
         )
 
     def _echo_of(self, service: int, region: int) -> Incident | None:
-        """The incident that explains the rise of ``service``, if one does: in this region, and in the world as well."""
+        """The incident that explains the rise of ``service``, if one does: in this country, and in the world as well."""
         for incident in self.incidents.values():
             if incident.service == service:
                 continue
@@ -412,7 +412,7 @@ class Engine:
                     siblings=siblings,
                     parameters=self.parameters,
                 )
-                for place in {region, self.tree.world}
+                for place in {int(self.tree.country[region]), self.tree.world}
             ):
                 return incident
         return None
@@ -518,10 +518,16 @@ class Engine:
             age = np.arange(minute - reach + 1, minute + 1) - recent.tail_from[row]
             usual = usual + recent.tail_size[row] * np.exp(-np.maximum(age, 0) / self.parameters.late_minutes) * (age >= 0)
         onset = minute + 1 - estimated_onset(recent.ordered(row, minute, reach), usual)
+        own = evidence.rule not in LOWERED_RULES
+        if not own and incident.regions:
+            # A few scattered reports long before are not the beginning of what others began.
+            onset = max(onset, min(incident.earliest() - self.parameters.onset_lead, minute))
         if before is not None:
             onset = max(onset, (before.declared or minute) - 1)
         first = minute - SPAN + 1
-        outage = Outage(service=service, region=region, incident=incident.key, onset=onset, detected=minute, first=first)
+        outage = Outage(
+            service=service, region=region, incident=incident.key, onset=onset, detected=minute, first=first, own=own
+        )
         outage.reports[np.arange(first, minute) % KEPT] = recent.ordered(row, minute, SPAN)[:-1]
         self._recall_votes(outage)
         outage.noticed = minute
@@ -531,7 +537,7 @@ class Engine:
             outage.peak, outage.peak_reports, outage.told_peak = before.peak, before.peak_reports, before.told_peak
             outage.total_reports, outage.total_votes = before.total_reports, before.total_votes
         incident.regions[region] = outage
-        incident.onset = min(incident.onset, outage.onset)
+        incident.onset = incident.earliest()
         incident.confidence = 1 - (1 - incident.confidence) * (1 - outage.confidence)
         incident.last_change = minute
         self.down[self._cell(outage)] = 1
@@ -585,6 +591,7 @@ class Engine:
     def _follow(self, incident: Incident) -> None:
         minute = self._now
         open_regions = incident.open_regions()
+        incident.voices = None
         for outage in open_regions:
             self._watch(incident, outage, open_regions)
         if any(o.state in ("down", "recovering", "unknown") for o in open_regions):
@@ -645,7 +652,7 @@ class Engine:
             return
         # Only for a pool: with hundreds of regions down, asking each about all others would take seconds a minute.
         if self.tree.has_children[outage.region] and self._is_sum(incident, outage):
-            parts = [o for o in siblings if o is not outage and outage.region in self.tree.lineage[o.region]]
+            parts = [o for o in siblings if o is not outage and outage.region in self.tree.above[o.region]]
             if not any(o.state in ("down", "recovering", "unknown") for o in parts):
                 self._close_sum(incident, outage, lately, float(usual[-20:].sum()))
             return
@@ -660,7 +667,7 @@ class Engine:
 
     def _is_sum(self, incident: Incident, outage: Outage) -> bool:
         """Whether the outage of a pool was carried by regions in it that went down one by one."""
-        return any(o is not outage and outage.region in self.tree.lineage[o.region] for o in incident.regions.values())
+        return any(o is not outage and outage.region in self.tree.above[o.region] for o in incident.regions.values())
 
     def _note_peak(self, incident: Incident, outage: Outage) -> None:
         five = round(outage.recent(self._now, PEAK_MINUTES))
@@ -678,9 +685,11 @@ class Engine:
         counts = outage.reports[outage.span(minute, reach)]
         usual = self.recent.course(row, minute, len(counts))
         onset = minute + 1 - estimated_onset(counts[:], usual)
+        if not outage.own:
+            onset = max(onset, min(incident.earliest() - p.onset_lead, outage.onset))
         if onset < outage.detected and abs(onset - outage.onset) >= 2:
             outage.onset = onset
-            incident.onset = min(o.onset for o in incident.regions.values())
+            incident.onset = incident.earliest()
             self._tell(DecisionKind.UPDATED, incident, outage)
 
     def _judge(self, incident: Incident, outage: Outage, row: int, usual: FloatArray) -> None:
@@ -734,14 +743,22 @@ class Engine:
 
     def _kin(self, incident: Incident, outage: Outage) -> FloatArray:
         """What the other regions of the incident say about how this crowd's reports fade; each has a limited voice."""
-        p = self.parameters
-        total = np.zeros(1 + len(p.fatigue))
-        for other in incident.regions.values():
-            if other is not outage and other.shape and not self.tree.has_children[other.region]:
-                shape = np.array(other.shape)
-                total += np.maximum(shape - shape.max(), -2.0)
+        voices = incident.voices
+        # Gathered once a minute: with a thousand regions down, each asking all others would take seconds.
+        if voices is None:
+            voices = incident.voices = np.zeros(1 + len(self.parameters.fatigue))
+            for other in incident.regions.values():
+                voices += self._voice(other)
+        total = voices - self._voice(outage)
         result: FloatArray = np.maximum(total - total.max(), -6.0)
         return result
+
+    def _voice(self, outage: Outage) -> FloatArray:
+        if not outage.shape or self.tree.has_children[outage.region]:
+            return np.zeros(1 + len(self.parameters.fatigue))
+        shape = np.array(outage.shape)
+        voice: FloatArray = np.maximum(shape - shape.max(), -2.0)
+        return voice
 
     def _basis(self, outage: Outage, found: Assessment, origin: int, kin: FloatArray) -> Basis | None:
         """On what grounds the region may be called restored now; ``None`` if on none."""
@@ -778,7 +795,7 @@ class Engine:
 
     def _close_sum(self, incident: Incident, outage: Outage, lately: float, usual: float) -> None:
         """A pool is back when all its parts are and the rest of it is quiet."""
-        parts = [o for o in incident.regions.values() if o is not outage and outage.region in self.tree.lineage[o.region]]
+        parts = [o for o in incident.regions.values() if o is not outage and outage.region in self.tree.above[o.region]]
         if lately > 2.0 * usual + 2 + 20 * 0.1 * sum(o.excess for o in parts):
             return
         if self._now - max((o.declared or o.noticed) for o in parts) < 5:
@@ -836,7 +853,7 @@ class Engine:
             if signal.kind is SignalKind.ADMIN_REJECTED:
                 self.muted_until[signal.service] = self._now + 6 * _HOUR
             return
-        chosen = [o for o in incident.open_regions() if signal.region < 0 or signal.region in self.tree.lineage[o.region]]
+        chosen = [o for o in incident.open_regions() if signal.region < 0 or signal.region in self.tree.above[o.region]]
         if signal.kind is SignalKind.STATEMENT_RESTORED:
             for outage in chosen:
                 outage.said = signal.at

@@ -19,7 +19,8 @@ class Outage:
     """One service in one region, from its opening to the end of its cooling. Minutes since the epoch.
 
     ``reports`` and ``votes`` are rings over ``minute % KEPT``, filled from ``first``; ``blind`` marks minutes without
-    collection. ``excess`` is the rate beyond normal just before the restoration, ``noticed`` the last minute with a clear
+    collection. ``own`` marks an outage that passed the full bar by itself and not a lowered one because others were down:
+    only such a one tells when the incident began. ``excess`` is the rate beyond normal just before the restoration, ``noticed`` the last minute with a clear
     excess, ``said`` the instant that a provider's statement or 0 speaks of.
     """
 
@@ -29,6 +30,7 @@ class Outage:
     onset: int
     detected: int
     first: int
+    own: bool
     reports: FloatArray = field(default_factory=lambda: np.zeros(KEPT))
     votes: FloatArray = field(default_factory=lambda: np.zeros(KEPT))
     blind: FloatArray = field(default_factory=lambda: np.zeros(KEPT))
@@ -84,6 +86,13 @@ class Incident:
     last_change: int = 0
     by_hand: bool = False
     confidence: float = 0.0
+    voices: FloatArray | None = None
+    """This minute's sum of what all regions say about the crowd; not part of the saved state."""
+
+    def earliest(self) -> int:
+        """When it began, by the regions that passed the full bar by themselves; by all of them where none did."""
+        own = [o.onset for o in self.regions.values() if o.own]
+        return min(own or [o.onset for o in self.regions.values()])
 
     def open_regions(self) -> list[Outage]:
         """Regions that are not restored and not given up."""

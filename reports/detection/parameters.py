@@ -83,8 +83,8 @@ class Parameters:
     lively_minutes: int = 20
     forgotten_minutes: int = 240
     separate_minutes: int = 60
-    echo_share: float = 0.05
-    echo_share_sibling: float = 0.035
+    echo_share: float = 0.055
+    echo_share_sibling: float = 0.0455
     echo_relative: float = 0.15
     common_onset: int = 12
     common_overlap: float = 0.5

@@ -22,6 +22,7 @@ _OUTAGE_FIELDS = (
     "onset",
     "detected",
     "first",
+    "own",
     "state",
     "peak",
     "peak_reports",

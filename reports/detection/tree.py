@@ -40,6 +40,11 @@ class Tree:
         return tuple(order[starts[i] : starts[i + 1]] for i in range(len(parents)))
 
     @cached_property
+    def above(self) -> tuple[frozenset[int], ...]:
+        """Per region, itself and all regions it lies in."""
+        return tuple(frozenset(int(r) for r in line if r >= 0) for line in self.lineage)
+
+    @cached_property
     def has_children(self) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
         """Per region, whether another region lies in it."""
         return np.array([len(c) > 0 for c in self.children], dtype=np.bool_)
