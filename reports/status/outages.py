@@ -135,9 +135,11 @@ def topmost(rows: Iterable[int]) -> tuple[int, ...]:
 def people(states: Mapping[int, str]) -> int:
     """How many people live where it is down or recovering; nobody twice where regions nest.
 
-    A region back within a country that is still down is taken off again.
+    A region back within a country that is still down is taken off again. The world as a whole counts for nobody: that
+    its reports together rose says that it is down somewhere, not everywhere.
     """
     links, lineage = catalogue.links(), catalogue.tree().lineage
+    states = {region: state for region, state in states.items() if links[region].parent is not None}
     total = 0
     for region, state in states.items():
         above = next((index for index in lineage[region][1:].tolist() if index in states), None)
