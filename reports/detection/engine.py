@@ -40,6 +40,8 @@ __all__ = ["DETECTOR_VERSION", "Engine", "Parameters"]
 DETECTOR_VERSION = "1.0"
 
 _HOUR = 60
+LOWERED_RULES = frozenset({"joined", "shared"})
+"""Rules that ask less of a cell because others are down."""
 _ECHO_WINDOW = 120
 
 

@@ -18,6 +18,9 @@ class Parameters:
     is down above it, ``shared_log10`` for a cell where several services rise (pool at ``shared_pool_log10``);
     ``*_reports`` and ``least_networks`` are least counts. ``unknown_reports`` is the least count where no baseline exists.
 
+    Onset: ``onset_reach`` minutes it is looked for backwards; ``onset_lead`` minutes that a region which joined at a lowered
+    bar may have begun before the incident.
+
     Slow factor: ``factor_*`` as in docs/detection.md (pseudo reports; bounds).
 
     Restoration: ``tail_minutes`` decay of late reports, ``steady_share`` what a cell still down keeps of its excess at
@@ -47,6 +50,7 @@ class Parameters:
     shared_minutes: int = 45
     shared_every: int = 3
     onset_reach: int = 60
+    onset_lead: int = 10
     factor_pseudo_reports: float = 20.0
     factor_least: float = 0.6
     factor_most: float = 2.5
