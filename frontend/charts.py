@@ -7,10 +7,11 @@ their size on a telephone. ``y`` grows downwards, as in SVG. Nothing here knows 
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import accumulate
 
 SIDE = 1000
 """Units along each side of a plot."""
@@ -266,11 +267,19 @@ def shares(
     found = {state: [0.0] * (parts + 1) for state in STATES}
     if whole <= 0:
         return found
+    instants = [start + (end - start) * i / parts for i in range(parts + 1)]
+    # What each instant adds to the one before it: a region costs as much as it has changes, not as there are instants.
+    gains = {state: [0.0] * (parts + 2) for state in STATES}
     for region, population in people.items():
-        course = changes.get(region, ())
-        for i in range(parts + 1):
-            at = start + (end - start) * i / parts
-            found[state_at(course, at)][i] += population / whole
+        state, since = "normal", 0
+        for at, following in changes.get(region, ()):
+            first = bisect_left(instants, at)
+            gains[state][since] += population
+            gains[state][first] -= population
+            state, since = following, first
+        gains[state][since] += population
+    for state, steps in gains.items():
+        found[state] = [max(total, 0.0) / whole for total in accumulate(steps[: parts + 1])]
     return found
 
 

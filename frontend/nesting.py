@@ -36,6 +36,6 @@ def own_people(links: Sequence[RegionLink]) -> dict[str, float]:
 
 
 def people_affected(found: ServiceStatus) -> float:
-    """How many people live where a service is down or recovering; a part that is back counts no more with its country."""
+    """How many people live where a service is down or recovering, without those of parts that are back."""
     own = own_people([each.region for each in (*found.down, *found.restored)])
     return sum(own.get(each.region.code, 0) for each in found.down if each.state in ("down", "recovering"))

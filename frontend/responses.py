@@ -27,12 +27,14 @@ def page(
     now: datetime,
     live: str | None = None,
     refresh_seconds: int = 15,
+    replay_seconds: int = 3,
     vary: tuple[str, ...] = (),
     code: int = 200,
 ) -> HttpResponseBase:
     """The page, or with ``?part=live`` only what changes on it: the fragment ``live``.
 
-    Every page of a replaying site says so, and lives by the scenario's quicker clock.
+    Every page of a replaying site says so, and lives by the scenario's quicker clock: it is asked for again every
+    ``replay_seconds``.
     """
     banner = status.scenario_banner(now)
     whole = {
@@ -41,7 +43,7 @@ def page(
         "banner": banner,
         "map_legend": STATES[:4],
         "stale": is_stale(now),
-        "refresh": (3 if banner else refresh_seconds) if live else None,
+        "refresh": (replay_seconds if banner else refresh_seconds) if live else None,
     }
     wanted = live if live and request.GET.get("part") == "live" else template
     return answer(request, render_to_string(wanted, whole, request=request), HTML, vary=vary, code=code)

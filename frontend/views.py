@@ -34,9 +34,10 @@ from reports.status.health import is_stale
 from reports.status.rules import rules
 
 # A table of every region of the world would be a megabyte: the rest is one link away.
-MOST_ROWS = 150
+MOST_ROWS = 120
 MOST_LISTED = 12
 MOST_LINES = 300
+MANY_REGIONS = 100
 INCIDENT_STATES = ("open", "recovering", "resolved")
 REVIEWS = ("automatic", "confirmed", "rejected", "merged")
 
@@ -334,7 +335,9 @@ def incident(request: HttpRequest, ref: str) -> HttpResponseBase:
     now = clock.now()
     found, history = _incident(ref, now)
     outages = status.incident_regions(ref)
-    lines = status.incident_timeline(ref)
+    # The timeline of a large incident is thousands of lines: it is read with the page, not every few seconds.
+    large = len(history.regions) > MANY_REGIONS
+    lines = () if large and request.GET.get("part") else status.incident_timeline(ref)
     series = status.incident_chart(ref, now=now)
     shown = course.course(history, outages, at=_asked_instant(request))
     rows = shown.rows if request.GET.get("all") else shown.rows[:MOST_ROWS]
@@ -369,7 +372,8 @@ def incident(request: HttpRequest, ref: str) -> HttpResponseBase:
         context,
         now=now,
         live="frontend/_incident_live.html",
-        refresh_seconds=10 if found.resolved_at is None else 300,
+        refresh_seconds=300 if found.resolved_at else 20 if large else 10,
+        replay_seconds=300 if found.resolved_at else 8 if large else 3,
     )
 
 

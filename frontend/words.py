@@ -279,8 +279,8 @@ def incident_verdict(incident: IncidentStatus, now: datetime) -> SafeString:
     """The whole incident in one sentence."""
     name = incident.service.name
     affected = (*incident.currently_affected, *incident.previously_affected)
-    counted = parts(affected)
-    back = sum(link in counted for link in incident.previously_affected)
+    counted = {link.code for link in parts(affected)}
+    back = sum(link.code in counted for link in incident.previously_affected)
     onset = moment(incident.onset_at, now)
     if incident.review == "rejected":
         return format_html(_("Not an outage: an administrator rejected this report about {service}."), service=name)
