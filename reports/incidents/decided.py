@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Min, Q, QuerySet
 
 from reports.clock import instant_of
 from reports.detection.decisions import Decision, DecisionKind, SiblingCheck
@@ -20,7 +20,7 @@ from reports.incidents.cells import Cells
 from reports.incidents.lifecycle import relapse
 from reports.incidents.notes import Notes, finite
 from reports.incidents.timeline import EntryKind
-from reports.models import Incident, OutageGroup, RegionalOutage, TimelineEntry
+from reports.models import Incident, OutageGroup, RegionalOutage, Relapse, TimelineEntry
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +68,7 @@ class _Pen:
         self.incidents: dict[str, Incident] = {}
         self.open_of_service: dict[int, Incident] = {}
         self.rows: dict[tuple[int, int], RegionalOutage] = {}
+        self.reopened: dict[int, datetime] = {}
         self.told: set[tuple[int, str, int | None, datetime]] = set()
         self.detections: dict[int, TimelineEntry] = {}
         self.joined: dict[int, list[tuple[Incident, datetime]]] = {}
@@ -80,8 +81,17 @@ class _Pen:
         for incident in concerned.select_for_update(of=("self",)).select_related("group").order_by("id"):
             self._know(incident)
         ids = [incident.pk for incident in self.incidents.values()]
-        for row in RegionalOutage.objects.filter(incident_id__in=ids).prefetch_related("relapses"):
+        # Of an incident that ends every region is asked; else only those that something was decided of.
+        ending = [d.service for d in decisions if d.kind is DecisionKind.RESOLVED]
+        regions = {self.cells.region_ids[decision.region] for decision in decisions if decision.region >= 0}
+        concerned_rows = Q(region_id__in=regions) | Q(
+            incident__service_id__in=[self.cells.service_ids[service] for service in ending]
+        )
+        for row in RegionalOutage.objects.filter(concerned_rows, incident_id__in=ids):
             self.rows[row.incident_id, row.region_id] = row
+        relapses = Relapse.objects.filter(outage__incident_id__in=ids, outage__region_id__in=regions)
+        for row_id, reopened_at in relapses.order_by("reopened_at").values_list("outage_id", "reopened_at"):
+            self.reopened[row_id] = reopened_at
         since = instant_of(min(decision.decided for decision in decisions))
         told = TimelineEntry.objects.filter(incident_id__in=ids, at__gte=since)
         self.told = set(told.values_list("incident_id", "kind", "region_id", "at"))
@@ -106,11 +116,11 @@ class _Pen:
 
     def flush(self) -> None:
         """Writes everything noted."""
-        for incident in self.notes.incidents.values():
-            self._settle(incident)
+        self.notes.save_rows()
+        self._settle()
         self.notes.save_incidents()
         self._tell_groups()
-        self.notes.flush()
+        self.notes.save_rest()
 
     # --- incidents ---
 
@@ -257,11 +267,12 @@ class _Pen:
         self.notes.tell(incident, EntryKind.REOPENED, at)
         return True
 
-    def _settle(self, incident: Incident) -> None:
-        """Derives what the incident has from its regions."""
-        onsets = [row.onset_at for row in self._rows(incident) if row.withdrawn_at is None]
-        if onsets:
-            incident.onset_at = min([*onsets, incident.detected_at])
+    def _settle(self) -> None:
+        """Has every incident begin with the earliest of its regions."""
+        rows = RegionalOutage.objects.filter(incident_id__in=self.notes.incidents, withdrawn_at=None).order_by()
+        for pk, onset_at in rows.values_list("incident_id").annotate(Min("onset_at")):
+            incident = self.notes.incidents[pk]
+            incident.onset_at = min(onset_at, incident.detected_at)
 
     # --- regions ---
 
@@ -271,17 +282,23 @@ class _Pen:
     def _rows(self, incident: Incident) -> list[RegionalOutage]:
         return [row for (owner, _), row in self.rows.items() if owner == incident.pk]
 
+    def _known_until(self, row: RegionalOutage) -> datetime:
+        """The latest thing decided about the row that an older decision must not undo."""
+        later = (row.declared_at, row.withdrawn_at, self.reopened.get(row.pk))
+        return max([row.detected_at, *(instant for instant in later if instant)])
+
     def _down(self, incident: Incident, decision: Decision, at: datetime) -> None:
         row = self._row(incident, decision)
         if row is None:
             if self._open_again(incident, at):
                 self._first_down(incident, decision, at)
             return
-        if row.state == "down" or at <= _known_until(row) or not self._open_again(incident, at):
+        if row.state == "down" or at <= self._known_until(row) or not self._open_again(incident, at):
             return
         if row.restored_at is not None:
             facts = {"restored_at": row.restored_at.isoformat()}
             self.notes.relapses.append(relapse(row, reopened_at=at))
+            self.reopened[row.pk] = at
             self.notes.tell_region(incident, EntryKind.REGION_RELAPSED, at, decision=decision, facts=facts)
         elif self._is_news(incident, EntryKind.REGION_DOWN_AGAIN, at, decision):
             row.recovering_at = row.unknown_at = row.withdrawn_at = None
@@ -329,7 +346,7 @@ class _Pen:
 
     def _recovering(self, incident: Incident, decision: Decision, at: datetime) -> None:
         row = self._row(incident, decision)
-        if row is None or row.state not in ("down", "unknown") or at <= _known_until(row):
+        if row is None or row.state not in ("down", "unknown") or at <= self._known_until(row):
             return
         if not self._is_news(incident, EntryKind.REGION_RECOVERING, at, decision):
             return
@@ -342,7 +359,7 @@ class _Pen:
     def _restored(self, incident: Incident, decision: Decision, at: datetime) -> None:
         row = self._row(incident, decision)
         # An administrator's word stands; so does a relapse that came after this was decided.
-        if row is None or row.restored_at or row.withdrawn_at or at <= _known_until(row):
+        if row is None or row.restored_at or row.withdrawn_at or at <= self._known_until(row):
             return
         assert decision.basis is not None
         # A restoration lies between the onset and its declaration, however the estimate was rounded.
@@ -366,7 +383,7 @@ class _Pen:
 
     def _unknown(self, incident: Incident, decision: Decision, at: datetime) -> None:
         row = self._row(incident, decision)
-        if row is None or row.state not in ("down", "recovering") or at <= _known_until(row):
+        if row is None or row.state not in ("down", "recovering") or at <= self._known_until(row):
             return
         if not self._is_news(incident, EntryKind.REGION_UNKNOWN, at, decision):
             return
@@ -376,7 +393,7 @@ class _Pen:
 
     def _withdrawn(self, incident: Incident, decision: Decision, at: datetime) -> None:
         row = self._row(incident, decision)
-        if row is None or row.state in ("restored", "normal") or at <= _known_until(row):
+        if row is None or row.state in ("restored", "normal") or at <= self._known_until(row):
             return
         row.withdrawn_at = at
         self.notes.touch_row(row)
@@ -441,13 +458,6 @@ class _Pen:
 
 def _instant(minute: int | None) -> datetime | None:
     return None if minute is None else instant_of(minute)
-
-
-def _known_until(row: RegionalOutage) -> datetime:
-    """The latest thing decided about the row that an older decision must not undo."""
-    relapses = row.relapses.all() if row.pk else ()
-    later = (row.declared_at, row.withdrawn_at, *(relapse.reopened_at for relapse in relapses))
-    return max([row.detected_at, *(instant for instant in later if instant)])
 
 
 def _next_ref(year: int) -> str:

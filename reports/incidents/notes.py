@@ -41,7 +41,7 @@ _INCIDENT_FIELDS = (
 
 
 class Notes:
-    """Collected in memory and written by :meth:`flush` in a handful of statements, however many regions a storm has."""
+    """Collected in memory and written in a handful of statements, however many regions a storm has."""
 
     def __init__(self, cells: Cells, now: datetime) -> None:
         self.cells = cells
@@ -105,12 +105,8 @@ class Notes:
         region_id = self.cells.region_ids[decision.region]
         self.tell(incident, kind, at, facts=facts, decision=decision, region_id=region_id)
 
-    def save_incidents(self) -> None:
-        """Writes the incidents."""
-        Incident.objects.bulk_update(self.incidents.values(), _INCIDENT_FIELDS)
-
-    def flush(self) -> None:
-        """Writes everything else: rows first, since relapses and entries refer to them."""
+    def save_rows(self) -> None:
+        """Writes the regional outages."""
         RegionalOutage.objects.bulk_create(
             self.rows.values(),
             update_conflicts=True,
@@ -118,6 +114,13 @@ class Notes:
             update_fields=_ROW_FIELDS,
             batch_size=500,
         )
+
+    def save_incidents(self) -> None:
+        """Writes the incidents."""
+        Incident.objects.bulk_update(self.incidents.values(), _INCIDENT_FIELDS)
+
+    def save_rest(self) -> None:
+        """Writes what refers to rows and incidents: relapses, evidence, the timeline."""
         Relapse.objects.bulk_create(self.relapses)
         Evidence.objects.bulk_create(self.evidence, batch_size=500)
         timeline.write(self.entries)

@@ -15,7 +15,7 @@ from uuid import UUID, uuid4
 
 import numpy as np
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, Max, OuterRef, Q
 
 from reports import binary, counts
 from reports.clock import instant_of, minute_of
@@ -118,7 +118,12 @@ def _begin(now: datetime) -> None:
     """Makes the state's row on the first call ever: the running minute is the first to be judged."""
     if not DetectorState.objects.exists():
         first = DetectorState(
-            minute=instant_of(minute_of(now) - 1), mark=uuid4(), detector_version="", state=b"", saved_at=now
+            minute=instant_of(minute_of(now) - 1),
+            mark=uuid4(),
+            last_batch=DrainBatch.objects.aggregate(newest=Max("id"))["newest"] or 0,
+            detector_version="",
+            state=b"",
+            saved_at=now,
         )
         DetectorState.objects.bulk_create([first], ignore_conflicts=True)
 
