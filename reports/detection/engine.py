@@ -222,9 +222,10 @@ class Engine:
         loosest = np.where(service == self.services, p.shared_pool_log10, loosest)
         longest = np.where(service == self.services, 30, longest)
         longest = np.where(cooling, np.minimum(closed, longest), longest)
+        inflation = np.where(pool & real, p.pool_null_inflation, p.null_inflation)
         least = np.where(young & ~real, 10**9, least)
         strength = recent.strength[rows]
-        found = rises(observed, expected, recent.dispersion[service], strength, least, loosest, longest, p)
+        found = rises(observed, expected, recent.dispersion[service], strength, least, loosest, longest, inflation, p)
         if not len(found.index):
             return
         index = found.index
@@ -319,7 +320,7 @@ class Engine:
         rest_e = max(float(rest_e), 1e-4)
         if rest_n < 3 or rest_n < p.least_ratio * rest_e:
             return False
-        mean = np.array([p.null_inflation * rest_e + 1e-4])
+        mean = np.array([p.pool_null_inflation * rest_e + 1e-4])
         shape = null_shape(mean, recent.dispersion[[service]], recent.strength[[own]], p.clumping)
         return bool(log10_tail(np.array([rest_n]), mean, shape)[0] < 0.5 * p.pool_log10)
 
@@ -765,8 +766,8 @@ class Engine:
     def _basis(self, outage: Outage, found: Assessment, origin: int, kin: FloatArray) -> Basis | None:
         """On what grounds the region may be called restored now; ``None`` if on none."""
         p = self.parameters
-        since = self._now - (origin + found.restored) + 5
-        cast = outage.votes[outage.span(self._now, since)].sum()
+        # Few votes, and old ones among them: those still to come would move the estimate. Wait for them.
+        cast = outage.votes[outage.span(self._now, p.vote_window)].sum()
         if cast >= p.least_votes and found.votes > 0 and found.probability >= p.certainty_votes:
             return Basis.VOTES
         if found.probability < p.certainty:

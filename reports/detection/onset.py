@@ -46,12 +46,13 @@ def rises(
     least: IntArray,
     loosest: FloatArray,
     longest: IntArray,
+    inflation: FloatArray,
     parameters: Parameters,
 ) -> Rises:
     """Cells whose count in some window passes its own ``loosest`` threshold (log10 of the tail probability).
 
-    ``observed`` and ``expected`` are (cells x windows); ``least`` reports, ``loosest`` and ``longest`` window (minutes) are
-    per cell. A Chernoff bound leaves out what cannot pass before the exact tail is computed.
+    ``observed`` and ``expected`` are (cells x windows); ``least`` reports, ``loosest``, the ``longest`` window
+    (minutes) and the ``inflation`` of the null are per cell. A Chernoff bound leaves out what cannot pass before the exact tail is computed.
     """
     seen = (observed >= least[:, None]) & (observed >= parameters.least_ratio * expected)
     seen &= _WINDOWS <= longest[:, None]
@@ -59,7 +60,7 @@ def rises(
     if not len(cell):
         return _NONE
     n, e = observed[cell, window].astype(np.float64), expected[cell, window]
-    mean = parameters.null_inflation * e + 1e-4
+    mean = inflation[cell] * e + 1e-4
     shape = null_shape(mean, dispersion[cell], strength[cell], parameters.clumping)
     # The exact tail lies below the bound by a factor of the order of sqrt(2 pi n): allow for it.
     possible = log10_chernoff(n, mean, shape) - 0.5 * np.log10(n) - 1.0 <= loosest[cell]

@@ -32,6 +32,7 @@ class Parameters:
 
     clumping: float = 0.15
     null_inflation: float = 1.25
+    pool_null_inflation: float = 1.6
     least_ratio: float = 2.5
     leaf_log10: float = -7.5
     pool_log10: float = -7.0
@@ -79,7 +80,8 @@ class Parameters:
     vote_shares: tuple[float, ...] = (0.03, 0.08, 0.15, 0.3)
     wrong_votes: float = 0.02
     wrong_votes_weight: float = 50.0
-    least_votes: int = 2
+    least_votes: int = 3
+    vote_window: int = 15
     vote_minutes_slack: int = 2
     statement_weight: float = 5.0
     statement_reach: float = 30.0

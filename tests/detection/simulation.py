@@ -104,8 +104,9 @@ def simulate(suite: Suite, seed: int) -> Simulation:
     cells, at, n = _scattered(rng, rate)
     if suite.clumps:
         clumps = rng.poisson(suite.clumps * suite.services * suite.days * 4)
-        size = 2 + rng.geometric(0.4, clumps)
-        cells = np.append(cells, np.repeat(rng.integers(0, suite.services * suite.regions, clumps), size))
+        size = 2 + rng.geometric(0.5, clumps)
+        busy = rate.mean(axis=2).ravel()
+        cells = np.append(cells, np.repeat(rng.choice(len(busy), clumps, p=busy / busy.sum()), size))
         start = rng.integers(0, minutes - 30, clumps)
         at = np.append(at, np.repeat(start, size) + rng.integers(0, 6, size.sum()))
         n = np.append(n, np.ones(size.sum(), dtype=np.int64))
