@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from django.conf import settings
@@ -34,7 +35,7 @@ from reports.status.health import is_stale
 from reports.status.rules import rules
 
 # A table of every region of the world would be a megabyte: the rest is one link away.
-MOST_ROWS = 120
+MOST_ROWS = 100
 MOST_LISTED = 12
 MOST_LINES = 300
 MANY_REGIONS = 100
@@ -56,13 +57,14 @@ def home(request: HttpRequest) -> HttpResponseBase:
     """What is down now, the world map, search."""
     now = clock.now()
     home = status.home(now=now)
+    home = replace(home, down=tuple(sorted(home.down, key=people_affected, reverse=True)))
     world = _world(home, now)
     context = {
         "home": home,
         "verdict": words.home_verdict(home, stale=is_stale(now)),
         "verdicts": [
             (found, words.service_verdict(found, now), people_affected(found), counts.spark(found.link.slug, now))
-            for found in sorted(home.down, key=people_affected, reverse=True)
+            for found in home.down
         ],
         "map_states": maps.states(world, with_service=True),
         "map_files": maps.files(state.region.code for state in world),

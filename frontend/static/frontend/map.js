@@ -99,9 +99,13 @@ function nearView(element) {
 export async function startMap(element, { stateOf, affected, describe, onPick }) {
   const files = element.dataset;
   const fineFiles = JSON.parse(files.fine || "{}");
+  let codes = affected();
+  const divided = () => new Set(codes.filter((code) => code.length > 2).map((code) => code.slice(0, 2)));
+  // Where regions all over the world are affected, their file is needed at once and has the countries in it.
+  const base = divided().size > FEW_COUNTRIES ? "regions" : "countries";
   await nearView(element);
-  const [countries] = await Promise.all([
-    loadShapes(files.countries), loadStyle(files.leafletStyle), window.L ?? loadScript(files.leaflet),
+  const [baseShapes] = await Promise.all([
+    loadShapes(files[base]), loadStyle(files.leafletStyle), window.L ?? loadScript(files.leaflet),
   ]);
   const L = window.L;
   element.replaceChildren();
@@ -132,7 +136,7 @@ export async function startMap(element, { stateOf, affected, describe, onPick })
 
   const RegionLayer = regionLayerClass(L);
   const layer = new RegionLayer({ stateOf, theme: () => theme });
-  layer.setSheet("countries", countries);
+  layer.setSheet(base, baseShapes);
   // At or above the least zoom: raising it would start an animation that outlasts the first view.
   map.setView([24, 10], 2);
   map.setMinZoom(Math.min(map.getBoundsZoom(WORLD), 2));
@@ -150,7 +154,7 @@ export async function startMap(element, { stateOf, affected, describe, onPick })
     });
   };
 
-  const loading = new Set();
+  const loading = new Set([base]);
   const load = async (which, source) => {
     if (loading.has(which) || !source) return;
     loading.add(which);
@@ -162,8 +166,6 @@ export async function startMap(element, { stateOf, affected, describe, onPick })
     }
   };
 
-  let codes = affected();
-  const divided = () => new Set(codes.filter((code) => code.length > 2).map((code) => code.slice(0, 2)));
   const loadNeeded = async () => {
     const needed = [...divided()];
     const close = map.getZoom() >= FINE_FROM;
@@ -174,7 +176,7 @@ export async function startMap(element, { stateOf, affected, describe, onPick })
       await load("regions", files.regions);
       if (!close) return;
       const inView = needed.filter((country) => {
-        const box = countries.regions.get(country)?.main;
+        const box = layer.boxOf(country);
         return box && layer.inView(box);
       });
       await Promise.all(inView.map((country) => load(country, fineFiles[country])));

@@ -63,14 +63,20 @@ export function regionLayerClass(L) {
       if (this._map) this.reset();
     },
 
-    /** The box of a region's main part in world pixels, or null; a country stands in for a region not loaded. */
+    /**
+     * The box of a region's main part in world pixels, or null. A country stands in for a region that is not loaded, and
+     * its regions for a country.
+     */
     boxOf(code) {
       const country = code.slice(0, 2);
-      for (const sheet of [this.sheets.fine.get(country), this.sheets.regions, this.sheets.countries]) {
+      const { countries, regions, fine } = this.sheets;
+      for (const sheet of [fine.get(country), regions, countries]) {
         const found = sheet?.regions.get(code);
         if (found) return found.main;
       }
-      return this.sheets.countries?.regions.get(country)?.main ?? null;
+      if (countries) return countries.regions.get(country)?.main ?? null;
+      const parts = [...(regions?.regions.values() ?? [])].filter((region) => region.code.startsWith(country));
+      return parts.length ? parts.reduce((box, { main }) => grow(box, main), [...parts[0].main]) : null;
     },
 
     /** What to draw at this zoom: regions, borders, and the box of each country. */
