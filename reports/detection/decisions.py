@@ -160,6 +160,8 @@ class Decision:
     incident: str
     group: str = ""
     onset: int | None = None
+    began: int | None = None
+    """When the incident as a whole began; ``onset`` is that of the region."""
     peak: int | None = None
     peak_reports: int | None = None
     recovering: int | None = None

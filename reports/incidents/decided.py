@@ -69,6 +69,8 @@ class _Pen:
         self.open_of_service: dict[int, Incident] = {}
         self.rows: dict[tuple[int, int], RegionalOutage] = {}
         self.reopened: dict[int, datetime] = {}
+        # When each incident began as the engine sees it, by id.
+        self.began: dict[int, datetime] = {}
         self.told: set[tuple[int, str, int | None, datetime]] = set()
         self.detections: dict[int, TimelineEntry] = {}
         self.joined: dict[int, list[tuple[Incident, datetime]]] = {}
@@ -112,6 +114,8 @@ class _Pen:
             self._let_go(incident, decision, at)
             return
         self._BY_KIND[decision.kind](self, incident, decision, at)
+        if decision.began is not None:
+            self.began[incident.pk] = instant_of(decision.began)
         self._whole(incident, decision, at)
 
     def flush(self) -> None:
@@ -268,11 +272,11 @@ class _Pen:
         return True
 
     def _settle(self) -> None:
-        """Has every incident begin with the earliest of its regions."""
+        """Has every incident begin when the engine says, or with the earliest of its regions where it says nothing."""
         rows = RegionalOutage.objects.filter(incident_id__in=self.notes.incidents, withdrawn_at=None).order_by()
         for pk, onset_at in rows.values_list("incident_id").annotate(Min("onset_at")):
             incident = self.notes.incidents[pk]
-            incident.onset_at = min(onset_at, incident.detected_at)
+            incident.onset_at = min(self.began.get(pk, onset_at), incident.detected_at)
 
     # --- regions ---
 

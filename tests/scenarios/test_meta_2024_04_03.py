@@ -23,10 +23,10 @@ from reports.models import (
 
 SLUG = "meta-2024-04-03"
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.django_db]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", autouse=True)
 def played(django_db_setup: None, django_db_blocker, request: pytest.FixtureRequest) -> Iterator[scenarios.Scenario]:
     """The scenario, played to its end; the database is emptied afterwards."""
     from django.test import override_settings
@@ -37,12 +37,6 @@ def played(django_db_setup: None, django_db_blocker, request: pytest.FixtureRequ
         replay.play(scenario, speed=0, progress=lambda phase, at, sent: None)
         yield scenario
         call_command("flush", interactive=False, verbosity=0)
-
-
-@pytest.fixture(autouse=True)
-def _database(played: scenarios.Scenario, django_db_blocker) -> Iterator[None]:
-    with django_db_blocker.unblock():
-        yield
 
 
 def incident(service: str) -> Incident:
