@@ -1,0 +1,1 @@
+"""The domain: what people report, what is counted, what is decided, what is answered."""

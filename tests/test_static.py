@@ -61,8 +61,13 @@ def test_an_interrupted_collection_counts_as_none(sources, monkeypatch):
 def test_what_did_not_change_is_not_compressed_again(sources, monkeypatch):
     static.collect_if_stale()
     (sources / "a.js").write_text("export const a = 2;\n" * 50)
-    compressed = []
+    compressed: list[bytes] = []
     compress = brotli.compress
-    monkeypatch.setattr(brotli, "compress", lambda data, quality: compressed.append(data) or compress(data, quality=quality))
+
+    def noting(data: bytes, quality: int) -> bytes:
+        compressed.append(data)
+        return compress(data, quality=quality)
+
+    monkeypatch.setattr(brotli, "compress", noting)
     static.collect_if_stale()
     assert compressed == [(sources / "a.js").read_bytes()]
