@@ -198,7 +198,7 @@ def _above(region: RegionLink) -> tuple[RegionLink, ...]:
 def _report_words(name: str) -> str:
     return json.dumps(
         {
-            "ask": _("What fails? One more tap, if you like; you are counted either way."),
+            "ask": _("One more tap, if you like; you are counted either way."),
             "sending": _("Sending…"),
             "countedDown": _("Counted: {service} is down for you.").format(service=name),
             "countedWorking": _("Counted: {service} works for you.").format(service=name),

@@ -98,7 +98,7 @@ def test_it_works_for_me_is_one_tap(scene: None, browser_page: Page) -> None:
 def test_who_does_not_say_what_fails_is_counted_all_the_same(scene: None, browser_page: Page) -> None:
     browser_page.goto("/services/whatsapp/")
     browser_page.get_by_role("button", name="It is down for me").click()
-    browser_page.get_by_text("What fails?").wait_for()
+    browser_page.get_by_text("you are counted either way").wait_for()
     browser_page.goto("/")
     for _ in range(50):
         if inbox():
