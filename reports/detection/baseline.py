@@ -21,6 +21,7 @@ from typing import Self
 
 import numpy as np
 
+from reports.detection.arrays import number_by, sums_by
 from reports.detection.decisions import FloatArray, IntArray, Topology
 from reports.detection.tails import upper_quantile
 from reports.detection.tree import Tree, plant
@@ -56,9 +57,10 @@ UNKNOWN_STRENGTH = 0.5
 class History:
     """Reports per half hour, sparse: parallel arrays, one element per (service, region, bin) with any ``down`` report.
 
-    ``bin`` is minutes since the epoch // 30. ``first_bin`` to ``end_bin`` (excluded) is the span that was watched: a bin
-    in it without an element had no report. ``excluded_*`` are the spans, in minutes, that are no normal time
-    (incidents, collector gaps): ``excluded_region`` -1 stands for all regions, ``excluded_service`` -1 for all services.
+    ``bin`` is minutes since the epoch // 30. ``first_bin`` to ``end_bin`` (excluded) is the span that was watched: a
+    bin in it without an element had no report. ``excluded_*`` are the spans, in minutes, that are no normal time
+    (incidents, collector gaps): ``excluded_region`` -1 stands for all regions, ``excluded_service`` -1 for all
+    services.
     """
 
     service: IntArray
@@ -75,12 +77,14 @@ class History:
 
 @dataclass(frozen=True, eq=False)
 class Baseline:
-    """One fit. Services are indices of ``topology.services``; the index after the last stands for all services together.
+    """One fit. Services are indices of ``topology.services``; the index after the last stands for all services
+    together.
 
     ``profiles`` (rows x 336, mean 1) are in local time; ``profile_of_service`` and the sorted ``pair_keys`` (service x
-    regions + country) with ``pair_rows`` say which row a cell uses. ``cell_keys`` (service x regions + region, sorted) with
-    ``cell_levels`` (reports per minute) and ``cell_strengths`` (weighted reports behind the level). ``shares`` is each
-    region's usual share of the region above it. ``exposure`` is the watched time in weighted minutes per service.
+    regions + country) with ``pair_rows`` say which row a cell uses. ``cell_keys`` (service x regions + region,
+    sorted) with ``cell_levels`` (reports per minute) and ``cell_strengths`` (weighted reports behind the level).
+    ``shares`` is each region's usual share of the region above it. ``exposure`` is the watched time in weighted
+    minutes per service.
     """
 
     topology: Topology
@@ -122,7 +126,10 @@ class Baseline:
     @cached_property
     def version(self) -> str:
         """Twelve hexadecimal digits of a hash over everything the fit says; empty history has its own."""
-        return hashlib.sha256(self._content()).hexdigest()[:12]
+        digest = hashlib.sha256("\n".join((*self.topology.services, "", *self.topology.regions)).encode())
+        for name in _STORED:
+            digest.update(np.ascontiguousarray(getattr(self, name)).tobytes())
+        return digest.hexdigest()[:12]
 
     def rows(self, service: IntArray, region: IntArray) -> IntArray:
         """The row of ``profiles`` that each cell uses."""
@@ -203,9 +210,6 @@ class Baseline:
 
     def to_bytes(self) -> bytes:
         """The fit as bytes, keyed by slugs and codes."""
-        return self._content()
-
-    def _content(self) -> bytes:
         buffer = io.BytesIO()
         np.savez_compressed(
             buffer,
@@ -315,7 +319,7 @@ class _Fit:
         use = normal[self.pair, self.bin]
         self.service, self.region, self.bin = self.service[use], self.region[use], self.bin[use]
         self.reports, self.pair = self.reports[use], self.pair[use]
-        flat = np.bincount(self.pair * self.bins + self.bin, self.reports, len(self.pairs) * self.bins)
+        flat = sums_by(self.pair * self.bins + self.bin, self.reports, len(self.pairs) * self.bins)
         self.counts = flat.reshape(len(self.pairs), self.bins)
         self._cap_spikes()
 
@@ -363,13 +367,17 @@ class _Fit:
         source = (np.arange(WEEK_BINS)[None, :] - east[:, None] - self.week[0]) % WEEK_BINS
         local = np.take_along_axis(weeks, source, axis=1)
         local_seen = np.take_along_axis(seen, source, axis=1)
-        everything = _refined(_human_week()[None, :], local.sum(axis=0, keepdims=True), local_seen.mean(axis=0, keepdims=True))
+        everything = _refined(
+            _human_week()[None, :], local.sum(axis=0, keepdims=True), local_seen.mean(axis=0, keepdims=True)
+        )
         by_service = np.zeros((self.services, WEEK_BINS))
         np.add.at(by_service, self.pair_service, local)
         seen_by_service = np.zeros((self.services, WEEK_BINS))
         np.add.at(seen_by_service, self.pair_service, local_seen)
-        pairs_of = np.maximum(np.bincount(self.pair_service, minlength=self.services), 1)
-        own_service = _refined(np.repeat(everything, self.services, axis=0), by_service, seen_by_service / pairs_of[:, None])
+        pairs_of = np.maximum(number_by(self.pair_service, self.services), 1)
+        own_service = _refined(
+            np.repeat(everything, self.services, axis=0), by_service, seen_by_service / pairs_of[:, None]
+        )
         rich = np.flatnonzero(local.sum(axis=1) >= PROFILE_MIN_REPORTS)
         own_pair = _refined(own_service[self.pair_service[rich]], local[rich], local_seen[rich])
         profiles = np.concatenate([everything, own_service, own_pair])
@@ -381,20 +389,20 @@ class _Fit:
     def _levels(self, exposure: FloatArray) -> tuple[IntArray, FloatArray, FloatArray, FloatArray, FloatArray]:
         """Sorted cell keys with level and strength, the shares of regions, and the exposure of each service."""
         exact, index = np.unique(self.service * self.regions + self.region, return_inverse=True)
-        weighted = np.bincount(index, self.reports * self.recency[self.bin], len(exact))
+        weighted = sums_by(index, self.reports * self.recency[self.bin], len(exact))
         service, region = np.divmod(exact, self.regions)
         lineage = self.tree.lineage[region]
         keys = np.where(lineage >= 0, service[:, None] * self.regions + lineage, -1)
         cells, where = np.unique(keys.ravel(), return_inverse=True)
-        totals = np.bincount(where, np.repeat(weighted, lineage.shape[1]), len(cells))
+        totals = sums_by(where, np.repeat(weighted, lineage.shape[1]), len(cells))
         if cells[0] < 0:
             cells, totals = cells[1:], totals[1:]
         # Pairs whose every report fell into masked time still need their level.
         cells, totals = _with_keys(cells, totals, self.pairs)
         cell_service, cell_region = np.divmod(cells, self.regions)
-        shares = _shares(self.tree, np.bincount(cell_region, totals, self.regions))
-        watched = np.bincount(self.pair_service, exposure, self.services)
-        watched /= np.maximum(np.bincount(self.pair_service, minlength=self.services), 1)
+        shares = _shares(self.tree, sums_by(cell_region, totals, self.regions))
+        watched = sums_by(self.pair_service, exposure, self.services)
+        watched /= np.maximum(number_by(self.pair_service, self.services), 1)
         longest = float(self.recency.sum() * BIN_MINUTES)
         service_exposure = np.append(np.where(watched > 0, watched, longest), longest)
         country_key = cell_service * self.regions + self.tree.country[cell_region]
@@ -405,7 +413,9 @@ class _Fit:
         parents = np.asarray(self.topology.parents, dtype=np.int64)
         world = depth == 0
         usual = max(totals[world].sum() / max(service_exposure[:-1].sum(), 1.0), 1e-6)
-        levels[world] = (PRIOR_REPORTS + totals[world]) / (PRIOR_REPORTS / usual + service_exposure[cell_service[world]])
+        levels[world] = (PRIOR_REPORTS + totals[world]) / (
+            PRIOR_REPORTS / usual + service_exposure[cell_service[world]]
+        )
         for step in range(1, int(depth.max(initial=0)) + 1):
             here = np.flatnonzero(depth == step)
             above = np.searchsorted(cells, cell_service[here] * self.regions + parents[cell_region[here]])
@@ -413,16 +423,16 @@ class _Fit:
             levels[here] = (PRIOR_REPORTS + totals[here]) / (PRIOR_REPORTS / prior + time[here])
         # The world is the sum of its countries, so that no level contradicts another.
         country = np.flatnonzero(depth == 1)
-        sums = np.bincount(cell_service[country], levels[country], self.services)
+        sums = sums_by(cell_service[country], levels[country], self.services)
         worlds = np.flatnonzero(world)
-        own = np.bincount(service[region == self.tree.world], weighted[region == self.tree.world], self.services)
+        own = sums_by(service[region == self.tree.world], weighted[region == self.tree.world], self.services)
         sums += own / np.maximum(service_exposure[:-1], 1.0)
         levels[worlds] = np.where(sums[cell_service[worlds]] > 0, sums[cell_service[worlds]], levels[worlds])
         # All services together, as one more service.
         all_regions, spot = np.unique(cell_region, return_inverse=True)
         cells = np.concatenate([cells, self.services * self.regions + all_regions])
-        levels = np.concatenate([levels, np.bincount(spot, levels)])
-        strengths = np.concatenate([totals, np.bincount(spot, totals)]) + PRIOR_REPORTS
+        levels = np.concatenate([levels, sums_by(spot, levels, len(all_regions))])
+        strengths = np.concatenate([totals, sums_by(spot, totals, len(all_regions))]) + PRIOR_REPORTS
         return cells, levels, strengths, shares, service_exposure
 
     def _dispersion(self, rhythm: FloatArray, pair_level: FloatArray) -> FloatArray:
@@ -431,8 +441,8 @@ class _Fit:
         usable = (mean >= 3.0) & self.normal
         ratio = (np.square(self.counts - mean) - (1 + CLUMPING) * mean) / np.square(np.maximum(mean, 1.0))
         ratio = np.clip(ratio, -1.0, 2.0) * usable
-        total = np.bincount(self.pair_service, ratio.sum(axis=1), self.services)
-        number = np.bincount(self.pair_service, usable.sum(axis=1), self.services)
+        total = sums_by(self.pair_service, ratio.sum(axis=1), self.services)
+        number = sums_by(self.pair_service, usable.sum(axis=1), self.services)
         total = np.append(total, total.sum()) + DISPERSION_PRIOR * DISPERSION_PRIOR_BINS
         number = np.append(number, number.sum()) + DISPERSION_PRIOR_BINS
         dispersion: FloatArray = np.clip(DISPERSION_CAUTION * total / number, 0.02, 0.4)
@@ -474,7 +484,11 @@ class _Fit:
             ]
         )
         pair_rows = np.concatenate(
-            [of_pair[below], first + np.arange(self.services + 1), first + self.services + 1 + np.arange(elsewhere.sum())]
+            [
+                of_pair[below],
+                first + np.arange(self.services + 1),
+                first + self.services + 1 + np.arange(elsewhere.sum()),
+            ]
         )
         order = np.argsort(pair_keys)
         return Baseline(
@@ -573,7 +587,9 @@ def _moved(
     """Keys under the new numbering, sorted, and the order that takes stored values there."""
     service, region = np.divmod(keys, width)
     moved = np.where(
-        (new_service[service] >= 0) & (new_region[region] >= 0), new_service[service] * new_width + new_region[region], -1
+        (new_service[service] >= 0) & (new_region[region] >= 0),
+        new_service[service] * new_width + new_region[region],
+        -1,
     )
     order = np.argsort(moved, kind="stable")
     order = order[np.searchsorted(moved[order], 0) :]

@@ -148,9 +148,9 @@ class SiblingCheck:
 class Decision:
     """One thing decided at the end of minute ``decided`` (an instant: minute ``decided`` itself is over at +1).
 
-    ``incident`` is the key of the incident, stable over replays: ``<service slug>@<minute of detection>``; ``group`` the
-    key of its group, or empty. Times not applicable are ``None``. ``restored_low`` and ``restored_high`` are the 90 %
-    interval around ``restored``. ``confidence`` is the probability that the incident is real.
+    ``incident`` is the key of the incident, stable over replays: ``<service slug>@<minute of detection>``; ``group``
+    the key of its group, or empty. Times not applicable are ``None``. ``restored_low`` and ``restored_high`` are the
+    90 % interval around ``restored``. ``confidence`` is the probability that the incident is real.
     """
 
     kind: DecisionKind
@@ -171,7 +171,9 @@ class Decision:
     basis: Basis | None = None
     confidence: float | None = None
     scope: str = ""
-    """``product``, ``several products``, ``provider-wide``, ``network`` or ``upstream suspected``; empty when unchanged."""
+    """``product``, ``several products``, ``provider-wide``, ``network`` or ``upstream suspected``; empty when
+    unchanged.
+    """
     echo_of: str = ""
     evidence: Evidence | None = None
     siblings: tuple[SiblingCheck, ...] = ()

@@ -6,12 +6,14 @@ the site does. Nothing in it reads a clock: causality is the order of the calls.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from reports.detection import state
 from reports.detection.baseline import Baseline
+from reports.detection.confidence import incident_confidence
 from reports.detection.decisions import (
     Basis,
     Decision,
@@ -25,12 +27,11 @@ from reports.detection.decisions import (
     SignalKind,
     Topology,
 )
-from reports.detection.confidence import incident_confidence
 from reports.detection.onset import Rises, estimated_onset, null_shape, rises
 from reports.detection.outage import KEPT, PEAK_MINUTES, Incident, Outage
 from reports.detection.parameters import WINDOWS, Parameters
 from reports.detection.recent import SPAN, Recent
-from reports.detection.restoration import Assessment, CrowdHabits, assess, fading_probability, course_likelihood
+from reports.detection.restoration import Assessment, CrowdHabits, assess, course_likelihood, fading_probability
 from reports.detection.scope import Level, common_cause, is_echo, provider_scope, sibling_checks, upstream_confirmed
 from reports.detection.tails import log10_tail
 from reports.detection.tree import plant
@@ -101,7 +102,9 @@ class Engine:
         self._minute = minute - 1
 
     def step(self, counts: MinuteCounts, signals: Sequence[Signal] = ()) -> list[Decision]:
-        """Take in one closed minute and say what it changes. Minutes must follow each other; ``ValueError`` otherwise."""
+        """Take in one closed minute and say what it changes. Minutes must follow each other; ``ValueError``
+        otherwise.
+        """
         if self._minute is not None and counts.minute != self._minute + 1:
             raise ValueError(f"expected minute {self._minute + 1}, got {counts.minute}; use skip_to for a gap")
         minute = self._minute = counts.minute
@@ -159,7 +162,10 @@ class Engine:
     def _tidy(self) -> None:
         minute = self._now
         kept = [
-            self._cell(o) for i in self.incidents.values() for o in i.regions.values() if o.state in ("down", "recovering", "unknown")
+            self._cell(o)
+            for i in self.incidents.values()
+            for o in i.regions.values()
+            if o.state in ("down", "recovering", "unknown")
         ]
         worlds = [i.service * self.regions + self.tree.world for i in self.incidents.values()]
         self.recent.forget(minute, [*kept, *worlds])
@@ -182,7 +188,7 @@ class Engine:
         real = cells < self.services * self.regions
         look = np.where(real, self.down[np.where(real, cells, 0)] == 0, minute % p.shared_every == 0)
         rows = rows[look]
-        observed = recent.sums(rows, minute)[:, :-1]
+        observed = recent.sums(rows, minute)[:, :-1].astype(np.float64)
         # The screens that nearly everything fails, before anything dearer is looked up.
         enough = observed[:, -1] >= p.joined_reports
         rows, observed = rows[enough], observed[enough]
@@ -244,9 +250,7 @@ class Engine:
         late: FloatArray = recent.tail_size[rows][:, None] * p.late_minutes * amount
         return late
 
-    def _consider(
-        self, row: int, service: int, region: int, found: Rises, k: int, rule: str, threshold: float
-    ) -> None:
+    def _consider(self, row: int, service: int, region: int, found: Rises, k: int, rule: str, threshold: float) -> None:
         """A cell rose beyond its threshold: open it, unless something else explains the rise."""
         window = int(found.window[k])
         if service == self.services:
@@ -272,11 +276,13 @@ class Engine:
         self._open(row, service, region, evidence)
 
     def _consider_shared(self, region: int, window: int) -> None:
-        """All services of a region together rose: if several did, and the rise stays without its biggest, lower the bar."""
+        """All services of a region together rose: if several did, and the rise stays without its biggest,
+        lower the bar.
+        """
         p, recent, minute = self.parameters, self.recent, self._now
         cells = np.arange(self.services) * self.regions + region
-        rows = recent.row_of[cells]
-        rows = rows[rows >= 0].astype(np.int64)
+        every = recent.row_of[cells].astype(np.int64)
+        rows = every[every >= 0]
         observed = recent.sums(rows, minute)[:, window].astype(np.float64)
         expected = recent.expected(rows, minute)[:, window]
         rising = (observed >= 2) & (observed > p.least_ratio * expected)
@@ -299,7 +305,9 @@ class Engine:
         children = self.tree.children[region]
         rows = recent.row_of[service * self.regions + children]
         children, rows = children[rows >= 0], rows[rows >= 0].astype(np.int64)
-        inside = [o.region for o in self._open_regions(service) if o.region != region and region in self.tree.above[o.region]]
+        inside = [
+            o.region for o in self._open_regions(service) if o.region != region and region in self.tree.above[o.region]
+        ]
         largest = [r for r in inside if not any(q != r and q in self.tree.above[r] for q in inside)]
         down_rows = recent.row_of[service * self.regions + np.array(largest, dtype=np.int64)].astype(np.int64)
         every = np.concatenate([[own], rows, down_rows]).astype(np.int64)
@@ -403,7 +411,9 @@ class Engine:
         )
 
     def _echo_of(self, service: int, region: int) -> Incident | None:
-        """The incident that explains the rise of ``service``, if one does: in this country, and in the world as well."""
+        """The incident that explains the rise of ``service``, if one does: in this country, and in the world
+        as well.
+        """
         for incident in self.incidents.values():
             if incident.service == service:
                 continue
@@ -452,7 +462,9 @@ class Engine:
             return ()
         window = WINDOWS[_window_at(min(max(self._now - incident.onset + 1, 5), WINDOWS[-1]))]
         levels = {s: self._level(s, self.tree.world, window) for s in siblings[:50]}
-        echoes = [s for s, big in self.echo_told if big == incident.service and self.echo_told[s, big] >= incident.opened]
+        echoes = [
+            s for s, big in self.echo_told if big == incident.service and self.echo_told[s, big] >= incident.opened
+        ]
         return sibling_checks(incident.service, levels, self.incidents, echoes, window)
 
     def _regroup(self, incident: Incident) -> None:
@@ -519,7 +531,9 @@ class Engine:
         usual = recent.course(row, minute, reach)
         if recent.tail_size[row] > 0:
             age = np.arange(minute - reach + 1, minute + 1) - recent.tail_from[row]
-            usual = usual + recent.tail_size[row] * np.exp(-np.maximum(age, 0) / self.parameters.late_minutes) * (age >= 0)
+            usual = usual + recent.tail_size[row] * np.exp(-np.maximum(age, 0) / self.parameters.late_minutes) * (
+                age >= 0
+            )
         onset = minute + 1 - estimated_onset(recent.ordered(row, minute, reach), usual)
         own = evidence.rule not in LOWERED_RULES
         if not own and incident.regions:
@@ -722,13 +736,15 @@ class Engine:
             kin=kin,
             said=outage.said - (minute - len(span) + 1) if outage.said else None,
         )
-        outage.judge_at = minute + (1 if found and found.probability > 0.6 else 3 if found and found.probability > 0.1 else 6)
+        outage.judge_at = minute + (
+            1 if found and found.probability > 0.6 else 3 if found and found.probability > 0.1 else 6
+        )
         if found is not None:
             # Once the onset has left the memory, a course that is only its end would look steady.
             if not outage.shape or outage.onset >= minute - len(span):
                 outage.shape = tuple(found.shape.tolist())
             quiet = five <= usual[-5:].sum() + 0.45 * 5 * found.excess + 1
-            basis = self._basis(outage, found, minute - len(span) + 1, kin)
+            basis = self._basis(outage, found, kin)
             if quiet and basis is not None:
                 outage.basis = basis
                 self._restore(incident, outage, found, minute - len(span) + 1)
@@ -736,12 +752,12 @@ class Engine:
             if outage.state == "down" and found.probability >= 0.5:
                 outage.state = "recovering"
                 outage.recovering = minute
-                self._tell(DecisionKind.RECOVERING, incident, outage, self._findings(outage, found))
+                self._tell(DecisionKind.RECOVERING, incident, outage, self._findings(found))
         if outage.state != "unknown" and minute - outage.noticed >= p.silent_minutes:
             outage.state = "unknown"
             self.down[self._cell(outage)] = 2
             self._learn(outage, outage.noticed)
-            self._tell(DecisionKind.UNKNOWN, incident, outage, self._findings(outage, found))
+            self._tell(DecisionKind.UNKNOWN, incident, outage, self._findings(found))
         elif outage.state == "unknown" and minute - outage.noticed >= p.forgotten_minutes:
             self._end(incident, outage, "forgotten")
 
@@ -764,7 +780,7 @@ class Engine:
         voice: FloatArray = np.maximum(shape - shape.max(), -2.0)
         return voice
 
-    def _basis(self, outage: Outage, found: Assessment, origin: int, kin: FloatArray) -> Basis | None:
+    def _basis(self, outage: Outage, found: Assessment, kin: FloatArray) -> Basis | None:
         """On what grounds the region may be called restored now; ``None`` if on none."""
         p = self.parameters
         # Few votes, and old ones among them: those still to come would move the estimate. Wait for them.
@@ -795,7 +811,7 @@ class Engine:
             outage.restored_high += p.vote_minutes_slack
         self._learn(outage, origin + found.restored)
         self._end(incident, outage, "restored")
-        self._tell(DecisionKind.RESTORED, incident, outage, self._findings(outage, found))
+        self._tell(DecisionKind.RESTORED, incident, outage, self._findings(found))
 
     def _close_sum(self, incident: Incident, outage: Outage, lately: float, usual: float) -> None:
         """A pool is back when all its parts are and the rest of it is quiet."""
@@ -899,7 +915,8 @@ class Engine:
 
     # -- telling ------------------------------------------------------------------------------------------------
 
-    def _findings(self, outage: Outage, found: Assessment | None) -> dict[str, float]:
+    @staticmethod
+    def _findings(found: Assessment | None) -> dict[str, float]:
         if found is None:
             return {}
         return {
@@ -944,8 +961,6 @@ def _window_at(minutes: int) -> int:
 
 
 def _with_figures(evidence: Evidence, figures: dict[str, float]) -> Evidence:
-    from dataclasses import replace
-
     return replace(evidence, figures={**evidence.figures, **figures})
 
 

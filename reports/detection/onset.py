@@ -52,10 +52,11 @@ def rises(
     """Cells whose count in some window passes its own ``loosest`` threshold (log10 of the tail probability).
 
     ``observed`` and ``expected`` are (cells x windows); ``least`` reports, ``loosest``, the ``longest`` window
-    (minutes) and the ``inflation`` of the null are per cell. A Chernoff bound leaves out what cannot pass before the exact tail is computed.
+    (minutes) and the ``inflation`` of the null are per cell. A Chernoff bound leaves out what cannot pass before the
+    exact tail is computed.
     """
     seen = (observed >= least[:, None]) & (observed >= parameters.least_ratio * expected)
-    seen &= _WINDOWS <= longest[:, None]
+    seen &= longest[:, None] >= _WINDOWS
     cell, window = np.nonzero(seen)
     if not len(cell):
         return _NONE
@@ -77,9 +78,7 @@ def rises(
     return Rises(cell[first], tail[first], window[first], n[first], e[first])
 
 
-_NONE = Rises(
-    np.zeros(0, dtype=np.int64), np.zeros(0), np.zeros(0, dtype=np.int64), np.zeros(0), np.zeros(0)
-)
+_NONE = Rises(np.zeros(0, dtype=np.int64), np.zeros(0), np.zeros(0, dtype=np.int64), np.zeros(0), np.zeros(0))
 
 
 def estimated_onset(counts: FloatArray, expected: FloatArray) -> int:

@@ -19,9 +19,10 @@ class Outage:
     """One service in one region, from its opening to the end of its cooling. Minutes since the epoch.
 
     ``reports`` and ``votes`` are rings over ``minute % KEPT``, filled from ``first``; ``blind`` marks minutes without
-    collection. ``own`` marks an outage that passed the full bar by itself and not a lowered one because others were down:
-    only such a one tells when the incident began. ``excess`` is the rate beyond normal just before the restoration, ``noticed`` the last minute with a clear
-    excess, ``said`` the instant that a provider's statement or 0 speaks of.
+    collection. ``own`` marks an outage that passed the full bar by itself and not a lowered one because others were
+    down: only such a one tells when the incident began. ``excess`` is the rate beyond normal just before the
+    restoration, ``noticed`` the last minute with a clear excess, ``said`` the instant that a provider's statement or
+    0 speaks of.
     """
 
     service: int

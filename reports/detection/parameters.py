@@ -13,13 +13,14 @@ class Parameters:
     """Thresholds of the detector. Probabilities are log10 of a tail under the inflated null; times are minutes.
 
     Onset: ``clumping`` extra variance per report; ``null_inflation`` the factor on the expected count that a rise must
-    also exceed; ``least_ratio`` observed / expected; ``leaf_log10`` for a cell on its own, ``pool_log10`` for a region with
-    regions in it (half of it must remain without the parts that explain it), ``joined_log10`` for a cell of a service that
-    is down above it, ``shared_log10`` for a cell where several services rise (pool at ``shared_pool_log10``);
-    ``*_reports`` and ``least_networks`` are least counts. ``unknown_reports`` is the least count where no baseline exists.
+    also exceed; ``least_ratio`` observed / expected; ``leaf_log10`` for a cell on its own, ``pool_log10`` for a
+    region with regions in it (half of it must remain without the parts that explain it), ``joined_log10`` for a cell
+    of a service that is down above it, ``shared_log10`` for a cell where several services rise (pool at
+    ``shared_pool_log10``); ``*_reports`` and ``least_networks`` are least counts. ``unknown_reports`` is the least
+    count where no baseline exists.
 
-    Onset: ``onset_reach`` minutes it is looked for backwards; ``onset_lead`` minutes that a region which joined at a lowered
-    bar may have begun before the incident.
+    Onset: ``onset_reach`` minutes it is looked for backwards; ``onset_lead`` minutes that a region which joined at a
+    lowered bar may have begun before the incident.
 
     Slow factor: ``factor_*`` as in docs/detection.md (pseudo reports; bounds).
 
@@ -61,9 +62,9 @@ class Parameters:
     cooling_minutes: int = 120
     steady_share: float = 0.55
     steady_doubt: float = 0.25
-    interval: tuple[float, float, float] = (0.025, 0.62, 0.975)
+    interval: tuple[float, float, float] = (0.02, 0.66, 0.98)
     hazard_minutes: float = 90.0
-    certainty: float = 0.96
+    certainty: float = 0.94
     certainty_votes: float = 0.99
     least_age: int = 8
     fatigue: tuple[tuple[float, float], ...] = (
@@ -78,13 +79,13 @@ class Parameters:
     fatigue_prior: float = 0.5
     vote_minutes: float = 10.0
     vote_shares: tuple[float, ...] = (0.03, 0.08, 0.15, 0.3)
+    vote_share_weights: tuple[float, ...] = (0.1, 0.3, 0.4, 0.2)
     wrong_votes: float = 0.02
     wrong_votes_weight: float = 50.0
     least_votes: int = 3
     vote_window: int = 15
     vote_minutes_slack: int = 2
     statement_weight: float = 5.0
-    statement_reach: float = 30.0
     silent_minutes: int = 90
     lively_minutes: int = 20
     forgotten_minutes: int = 240

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from reports.detection.arrays import sums_by
 from reports.detection.baseline import BIN_MINUTES, WEEK_BINS, Baseline
 from reports.detection.decisions import FloatArray, IntArray, MinuteCounts
 from reports.detection.parameters import WINDOWS, Parameters
@@ -121,7 +122,9 @@ class Recent:
         self.profile[rows] = self.baseline.rows(service, region) * self._stride
 
     def ensure(self, cells: IntArray) -> IntArray:
-        """The rows of ``cells`` (unique, and with their countries and world among them or present), new where needed."""
+        """The rows of ``cells`` (unique, and with their countries and world among them or present), new where
+        needed.
+        """
         rows = self.row_of[cells]
         fresh = cells[rows < 0]
         if len(fresh):
@@ -182,7 +185,7 @@ class Recent:
         repeated = np.broadcast_to(values[:, None], lineage.shape)[here]
         keys = np.concatenate([own, every])
         unique, index = np.unique(keys, return_inverse=True)
-        return unique, np.bincount(index, np.concatenate([repeated, repeated]), len(unique))
+        return unique, sums_by(index, np.concatenate([repeated, repeated]), len(unique))
 
     def add(self, counts: MinuteCounts) -> tuple[IntArray, FloatArray]:
         """Take in one minute; the rows of all cells with a ``down`` report in it, and their totals."""
@@ -206,7 +209,8 @@ class Recent:
 
     def sums(self, rows: IntArray, minute: int) -> Float32Array:
         """Reports of ``rows`` in each window ending with ``minute``, (rows x windows + 1); exact below 2**24."""
-        return self.counts[rows] @ _RING_WEIGHTS[minute % SPAN]
+        sums: Float32Array = self.counts[rows] @ _RING_WEIGHTS[minute % SPAN]
+        return sums
 
     def expected(self, rows: IntArray, minute: int) -> FloatArray:
         """Expected reports of ``rows`` in the same windows, (rows x windows + 1), the slow factor included."""
@@ -241,14 +245,16 @@ class Recent:
     def _weights(self, minute: int) -> tuple[FloatArray, FloatArray, int]:
         """Matrices from profile nodes to segment means, and from segments to windows; and the first node's bin.
 
-        Segment j holds the minutes of ``minute // SEGMENT - j``; both matrices depend on the minute of the half hour only.
+        Segment j holds the minutes of ``minute // SEGMENT - j``; both matrices depend on the minute of the half hour
+        only.
         """
         key = minute % BIN_MINUTES
         base = _first_node(minute)
         cached = _WEIGHTS.get(key)
         if cached is None:
             cached = _WEIGHTS[key] = _window_weights(minute)
-        return *cached, base
+        weights, overlap = cached
+        return weights, overlap, base
 
     def _turn(self, minute: int) -> None:
         """A new segment begins: renew the slow factor of every country and world that is not held."""
@@ -285,7 +291,9 @@ _WEIGHTS: dict[int, tuple[FloatArray, FloatArray]] = {}
 
 
 def _first_node(minute: int) -> int:
-    """Half hour of the oldest profile value that the SPAN minutes up to ``minute`` need; values stand for bin centres."""
+    """Half hour of the oldest profile value that the SPAN minutes up to ``minute`` need; values stand for bin
+    centres.
+    """
     return (minute - SPAN + 1 + _MONDAY - BIN_MINUTES // 2) // BIN_MINUTES
 
 

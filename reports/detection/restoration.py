@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reports.detection.decisions import FloatArray
+from reports.detection.decisions import FloatArray, IntArray
 from reports.detection.parameters import Parameters
 
 _REACH = 150
@@ -21,6 +21,8 @@ _FINE = 30
 _STEP = 5
 _LEAST_TAIL = 3
 _PARTS = 4
+_LEAST_EXCESS = 0.02
+"""Reports per minute beyond normal below which the course of the reports says nothing."""
 
 
 @dataclass
@@ -56,9 +58,9 @@ class CrowdHabits:
 class Assessment:
     """What is believed of one open region. Minutes are relative to the first element of the arrays assessed.
 
-    ``probability`` that the region is back; ``restored`` with ``low`` and ``high`` (5 % and 95 %) if it is; ``rate`` and
-    ``votes`` the natural logarithms of the evidence from reports and from votes at ``restored``; ``excess`` the reports per
-    minute beyond normal just before.
+    ``probability`` that the region is back; ``restored`` with ``low`` and ``high`` (5 % and 95 %) if it is; ``rate``
+    and ``votes`` the natural logarithms of the evidence from reports and from votes at ``restored``; ``excess`` the
+    reports per minute beyond normal just before.
     """
 
     probability: float
@@ -86,9 +88,11 @@ def assess(
 ) -> Assessment | None:
     """Weigh everything since ``onset`` (an index into the per-minute arrays, oldest first, equally long).
 
-    ``kin`` is the log likelihood of each course from the other regions of the incident; ``blind`` is 1 where nothing was collected: such a minute speaks neither way. ``said`` is the index of the minute at
-    which, by the provider's statement, the region was back. ``None`` where no restoration could have happened yet or there was no excess to lose. Source: generalised likelihood
-    ratio over the change time (Lai 1995) with a mixture over the alternatives; the mixture is ours.
+    ``kin`` is the log likelihood of each course from the other regions of the incident; ``blind`` is 1 where nothing
+    was collected: such a minute speaks neither way. ``said`` is the index of the minute at which, by the provider's
+    statement, the region was back. ``None`` where no restoration could have happened yet or there was no excess to
+    lose. Source: generalised likelihood ratio over the change time (Lai 1995) with a mixture over the alternatives;
+    the mixture is ours.
     """
     p = parameters
     n = len(reports)
@@ -98,10 +102,10 @@ def assess(
     total = np.concatenate([[0.0], np.cumsum(reports)])
     usual = np.concatenate([[0.0], np.cumsum(expected)])
     before, behind = _excess_before(candidates, onset, total, usual)
-    useful = before > 0.02
-    if not useful.any():
+    if (before <= _LEAST_EXCESS).all():
         return None
-    candidates, before, behind = candidates[useful], before[useful], behind[useful]
+    # A region may have fallen silent before it came back: such a candidate has no rate to lose, but may have votes.
+    before = np.maximum(before, _LEAST_EXCESS)
     softened = 1 + p.clumping + p.outage_dispersion * before
     still = _still_down(reports, expected, blind, candidates, before, p) / softened
     # The rate before is itself known from few reports: silence then says less (a gamma prior on the rate, integrated).
@@ -114,14 +118,17 @@ def assess(
     spacing = np.diff(candidates, append=n - _LEAST_TAIL + 1).astype(np.float64)
     prior = np.log(spacing / p.hazard_minutes)
     if said is not None:
-        near = (candidates >= said - p.statement_reach) & (candidates <= said + p.tail_minutes)
-        prior = prior + np.where(near, p.statement_weight, 0.0)
+        # Back by then, says the provider, not: since then.
+        prior = prior + np.where(candidates <= said + p.tail_minutes, p.statement_weight, 0.0)
     log_posterior = rate + vote + prior
     top = max(float(log_posterior.max()), 0.0)
     mass = np.exp(log_posterior - top)
     probability = float(mass.sum() / (mass.sum() + np.exp(-top)))
     at = int(np.argmax(log_posterior))
-    low, middle, high = _when(reports, expected, blind, candidates, float(before[at]), vote + prior, p)
+    # A tiring crowd was already quieter just before than the mean of the last 20 to 60 minutes says.
+    tiring = float(weight[2:, at].sum())
+    excess = float(before[at]) * (1 - 0.5 * tiring)
+    low, middle, high = _when(reports, expected, blind, candidates, excess, vote + prior, p)
     return Assessment(
         probability=probability,
         restored=middle,
@@ -138,7 +145,7 @@ def _when(
     reports: FloatArray,
     expected: FloatArray,
     blind: FloatArray,
-    candidates: FloatArray,
+    candidates: IntArray,
     excess: float,
     log_prior: FloatArray,
     p: Parameters,
@@ -169,7 +176,7 @@ def _when(
     return low, middle, high
 
 
-def _candidates(onset: int, n: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+def _candidates(onset: int, n: int) -> IntArray:
     """Restoration minutes worth a thought: each of the last ones, every fifth further back."""
     newest = n - _LEAST_TAIL
     oldest = max(onset + 5, n - _REACH, 1)
@@ -179,7 +186,7 @@ def _candidates(onset: int, n: int) -> np.ndarray[tuple[int], np.dtype[np.int64]
 
 
 def _excess_before(
-    candidates: FloatArray, onset: int, total: FloatArray, usual: FloatArray
+    candidates: IntArray, onset: int, total: FloatArray, usual: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
     """Reports per minute beyond normal before each candidate, and how many reports that rests on.
 
@@ -201,7 +208,9 @@ def _excess_before(
 
 
 def _courses(age: FloatArray, p: Parameters) -> list[FloatArray]:
-    """Share of the excess still reported ``age`` minutes on, while the outage lasts: steady, lower, then fading faster."""
+    """Share of the excess still reported ``age`` minutes on, while the outage lasts: steady, lower, then
+    fading faster.
+    """
     steady = np.ones_like(age, dtype=np.float64)
     return [steady, p.steady_share * steady] + [floor + (1 - floor) * np.exp(-age / t) for t, floor in p.fatigue]
 
@@ -210,11 +219,12 @@ def _still_down(
     reports: FloatArray,
     expected: FloatArray,
     blind: FloatArray,
-    candidates: FloatArray,
+    candidates: IntArray,
     before: FloatArray,
     p: Parameters,
 ) -> FloatArray:
-    """Log likelihood ratio of "back since the candidate" against each course of a lasting outage (courses x candidates).
+    """Log likelihood ratio of "back since the candidate" against each course of a lasting outage (courses x
+    candidates).
 
     Sum over the minutes since of y log(back / lasting) - (back - lasting). The second part needs no look at the counts
     and is summed once per age; the first only at minutes with a report.
@@ -249,7 +259,9 @@ def _still_down(
 def _course_weights(shape: FloatArray, log_prior: FloatArray, p: Parameters) -> FloatArray:
     """Posterior weight of each course of :func:`_courses` (courses x candidates)."""
     weights = log_prior[:, None] + shape
-    weights = np.concatenate([weights[:1] + np.log(1 - p.steady_doubt), weights[:1] + np.log(p.steady_doubt), weights[1:]])
+    weights = np.concatenate(
+        [weights[:1] + np.log(1 - p.steady_doubt), weights[:1] + np.log(p.steady_doubt), weights[1:]]
+    )
     weights -= np.logaddexp.reduce(weights, axis=0)
     result: FloatArray = np.exp(weights)
     return result
@@ -263,9 +275,10 @@ def fading_probability(shape: FloatArray, kin: FloatArray, habits: CrowdHabits) 
 
 
 def course_likelihood(
-    candidates: FloatArray, onset: int, total: FloatArray, usual: FloatArray, before: FloatArray, p: Parameters
+    candidates: IntArray, onset: int, total: FloatArray, usual: FloatArray, before: FloatArray, p: Parameters
 ) -> FloatArray:
-    """Log likelihood of a steady and of each tiring crowd (x candidates): how the excess splits over [onset, candidate).
+    """Log likelihood of a steady and of each tiring crowd (x candidates): how the excess splits over [onset,
+    candidate).
 
     The time is cut into quarters, and their shares compared with those of each course. The first quarter of a tiring
     crowd stands out even when all that is left is the share that goes on reporting.
@@ -286,7 +299,7 @@ def course_likelihood(
 
 def _vote_evidence(
     votes: FloatArray,
-    candidates: FloatArray,
+    candidates: IntArray,
     onset: int,
     total: FloatArray,
     usual: FloatArray,
@@ -317,6 +330,7 @@ def _vote_evidence(
     for share in p.vote_shares:
         asked = share * reporters
         chances.append((v * np.log1p(asked[:, None] * kernel / stray)).sum(axis=1) - asked * answered)
-    channel = np.logaddexp.reduce(np.stack(chances), axis=0) - np.log(len(p.vote_shares))
+    channel = np.logaddexp.reduce(np.stack(chances) + np.log(p.vote_share_weights)[:, None], axis=0)
     with np.errstate(divide="ignore"):
-        return np.logaddexp(np.log(none), np.log1p(-none) + channel) if none > 0 else channel
+        mixed: FloatArray = np.logaddexp(np.log(none), np.log1p(-none) + channel)
+    return mixed

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from reports.detection.decisions import Basis, IntArray, MinuteCounts
+from reports.detection.decisions import Basis, IntArray
 from reports.detection.outage import KEPT, OPEN, Incident, Outage
 from reports.detection.recent import SPAN, Minute
 
@@ -85,7 +85,7 @@ def dump(engine: Engine) -> bytes:
     buffer = io.BytesIO()
     buffer.write(len(text).to_bytes(4, "little"))
     buffer.write(text)
-    np.savez(buffer, **arrays)
+    np.savez(buffer, allow_pickle=False, **arrays)
     return zlib.compress(buffer.getvalue(), 1)
 
 
@@ -105,7 +105,9 @@ def _incident(incident: Incident, engine: Engine) -> dict[str, Any]:
 
 
 def restore(engine: Engine, content: bytes) -> None:
-    """Put a saved state into a fresh ``engine``. Raises :class:`StateError` for anything that :func:`dump` did not write."""
+    """Put a saved state into a fresh ``engine``. Raises :class:`StateError` for anything that :func:`dump` did
+    not write.
+    """
     try:
         raw = zlib.decompress(content)
         length = int.from_bytes(raw[:4], "little")

@@ -1,4 +1,5 @@
-"""Simulated crowds with known truth: counts per minute of 30 services in 24 regions, outages and everything that is none.
+"""Simulated crowds with known truth: counts per minute of 30 services in 24 regions, outages and everything that is
+none.
 
 Nothing here is fitted to the detector: rates, rhythms and disturbances follow what is published about crowd reports
 (docs/detection.md, "The simulated suites"). A suite is a pure function of its name and seed.
@@ -117,9 +118,9 @@ def simulate(suite: Suite, seed: int) -> Simulation:
     kept = np.ones(len(at), dtype=np.bool_)
     kept_votes = np.ones(len(vote_at), dtype=np.bool_)
     for _ in range(suite.gaps):
-        start, length = rng.integers(8 * DAY, minutes), rng.integers(10, 90)
-        kept &= (at < start) | (at >= start + length)
-        kept_votes &= (vote_at < start) | (vote_at >= start + length)
+        gap, length = int(rng.integers(8 * DAY, minutes)), int(rng.integers(10, 90))
+        kept &= (at < gap) | (at >= gap + length)
+        kept_votes &= (vote_at < gap) | (vote_at >= gap + length)
     recording = _recording(suite, cells[kept], at[kept], n[kept], vote_cells[kept_votes], vote_at[kept_votes])
     truth = _with_third_report(suite, recording, truths)
     return Simulation(suite, recording, topology, truth, EPOCH + 7 * DAY, EPOCH + minutes)
@@ -153,10 +154,11 @@ def _normal_rates(suite: Suite, rng: np.random.Generator, country: IntArray) -> 
         where = country == rng.integers(0, len(OFFSETS)) if rng.random() < 0.5 else np.ones(len(country), dtype=bool)
         rate[service, where, start:] *= rng.choice([0.5, 0.7, 1.5, 2.0])
     for _ in range(rng.poisson(suite.surges * suite.days)):
-        service, start, length = rng.integers(suite.services), rng.integers(bins), rng.integers(3, 10)
+        service = int(rng.integers(suite.services))
+        start, length = int(rng.integers(bins)), int(rng.integers(3, 10))
         where = country == rng.integers(0, len(OFFSETS)) if rng.random() < 0.6 else np.ones(len(country), dtype=bool)
         shape = 1 + suite.surge_size * rng.uniform(0.3, 1.0) * np.sin(np.linspace(0.3, np.pi, length))
-        end = min(start + length, bins)
+        end = int(min(start + length, bins))
         rate[np.ix_([service], where, np.arange(start, end))] *= shape[: end - start]
     return rate
 

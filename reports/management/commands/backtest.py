@@ -11,20 +11,36 @@ from array import array
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 import numpy as np
 from django.core.management.base import BaseCommand
 
 from reports.detection.backtest import Ledger, Recording, Row, run
-from reports.detection.decisions import IntArray, Topology
+from reports.detection.decisions import Topology
 
 WORLD = "001"
 _MINUTE_FORM = "a minute like 2026-01-05T00:00Z"
-COLUMNS = (
-    "service,region,onset_at,detected_at,peak_at,peak_reports,recovering_at,restored_at,restored_low,restored_high,"
-    "declared_at,basis,log10_p,observed,expected,window_minutes,incident,group"
-).split(",")
+COLUMNS = [
+    "service",
+    "region",
+    "onset_at",
+    "detected_at",
+    "peak_at",
+    "peak_reports",
+    "recovering_at",
+    "restored_at",
+    "restored_low",
+    "restored_high",
+    "declared_at",
+    "basis",
+    "log10_p",
+    "observed",
+    "expected",
+    "window_minutes",
+    "incident",
+    "group",
+]
 
 
 class InputError(Exception):
@@ -38,7 +54,7 @@ class Command(BaseCommand):
     """Write the regional outages that the detector finds in a file of counts."""
 
     help = "Run the production detector over recorded counts, minute by minute, and write what it found."
-    requires_system_checks: list[str] = []
+    requires_system_checks: ClassVar[list[str]] = []
     requires_migrations_checks = False
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
@@ -90,7 +106,7 @@ def _instant(minute: int | None) -> str:
     return "" if minute is None else datetime.fromtimestamp(minute * 60, UTC).strftime("%Y-%m-%dT%H:%MZ")
 
 
-# -- regions ------------------------------------------------------------------------------------------------------------
+# -- regions
 
 
 def read_regions(path: Path) -> dict[str, tuple[str, int]]:
@@ -111,7 +127,7 @@ def read_regions(path: Path) -> dict[str, tuple[str, int]]:
         if parent == code or (not parent and code != WORLD):
             raise InputError(path, line, f"the parent of {code}: its country, or {WORLD}")
         tree[code] = ("" if code == WORLD else parent, east)
-    for code, parent in [(c, p) for c, (p, _) in tree.items()]:
+    for parent in [p for p, _ in tree.values()]:
         if parent and parent not in tree and parent != WORLD:
             offsets = sorted(east for p, east in tree.values() if p == parent)
             tree[parent] = (WORLD, offsets[len(offsets) // 2])
@@ -140,7 +156,7 @@ def _topology(tree: dict[str, tuple[str, int]], services: list[str]) -> Topology
     return Topology(tuple(services), tuple(services), tuple(codes), parents, offsets)
 
 
-# -- counts -------------------------------------------------------------------------------------------------------------
+# -- counts
 
 
 def _lines(path: Path, needed: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
@@ -166,7 +182,9 @@ def read_counts(path: Path, tree: dict[str, tuple[str, int]]) -> tuple[Recording
         header = next(reader, [])
         for name in ("minute", "service", "region", "reports"):
             if name not in header:
-                raise InputError(path, 1, f"a header minute,service,region,reports[,working][,networks]; {name} is missing")
+                raise InputError(
+                    path, 1, f"a header minute,service,region,reports[,working][,networks]; {name} is missing"
+                )
         at = {name: header.index(name) for name in columns if name in header}
         _read_rows(path, reader, len(header), at, place, services, columns)
     arrays = {name: np.frombuffer(column, dtype=np.int64) for name, column in columns.items() if len(column)}
@@ -234,7 +252,7 @@ def _read_rows(
             column.append(int(text))
 
 
-# -- detections ---------------------------------------------------------------------------------------------------------
+# -- detections
 
 
 def write_detections(path: Path, ledger: Ledger, topology: Topology, start: int | None) -> None:
