@@ -72,6 +72,15 @@ def place_form(request: HttpRequest, chosen: RegionLink | None) -> PlaceForm:
     )
 
 
+def filled_form(country: str, region: str) -> PlaceForm:
+    """The fields as they were sent; what names no place is left open."""
+    link = status.region(country.strip()[:10]) if country.strip() else None
+    known = link if link and link.kind == "country" else None
+    parts = regions_of(known.code) if known else ()
+    part = next((each for each in parts if each.code == region.strip()), None)
+    return PlaceForm(countries=countries(), country=known, regions=parts, region=part, guessed=False)
+
+
 def chosen_region(country: str, region: str) -> str:
     """The code that a plain form means: the region, unless it lies in another country than the one chosen since."""
     country, region = country.strip(), region.strip()

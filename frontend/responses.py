@@ -18,6 +18,9 @@ from reports.status.health import is_stale
 SVG = "image/svg+xml; charset=utf-8"
 HTML = "text/html; charset=utf-8"
 
+# As the API says for the same.
+RETRY_AFTER_SECONDS = 5
+
 
 def page(
     request: HttpRequest,
@@ -73,3 +76,10 @@ def data(body: Mapping[str, object], *, seconds: int = 0, code: int = 200) -> Js
     """A small JSON answer for the site's own scripts, which may be kept for ``seconds``."""
     keep = f"public, max-age={seconds}" if seconds else "no-store"
     return JsonResponse(dict(body), status=code, headers={"Cache-Control": keep})
+
+
+def unavailable(request: HttpRequest, fields: Mapping[str, str]) -> HttpResponse:
+    """The page for a form that could not be stored: it asks no table, and its button sends ``fields`` again."""
+    body = render_to_string("503.html", {"action": request.path, "fields": fields})
+    headers = {"Retry-After": str(RETRY_AFTER_SECONDS), "Cache-Control": "no-store"}
+    return HttpResponse(body, status=503, headers=headers)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponseRedirect
@@ -18,9 +18,9 @@ from django.views.decorators.http import require_POST, require_safe
 
 from frontend import charts, counts, course, drawings, maps, places, words
 from frontend.nesting import own_people, parts, people_affected
-from frontend.responses import data, drawing, page
+from frontend.responses import data, drawing, page, unavailable
 from reports import clock, status
-from reports.intake import guard, submission
+from reports.intake import guard, inbox, submission
 from reports.status.answers import (
     HomeStatus,
     IncidentHistory,
@@ -164,6 +164,7 @@ def service(request: HttpRequest, slug: str, code: str | None = None) -> HttpRes
         "incidents": incidents.results,
         "problems": status.problem_choices(slug),
         "places": places.place_form(request, region if code else None),
+        "problem": request.GET.get("problem", ""),
         "map_states": maps.states(shown.regions),
         "map_files": maps.files(state.region.code for state in shown.regions),
         "report_words": _report_words(found.link.name),
@@ -214,25 +215,45 @@ def _report_words(name: str) -> str:
 @require_POST
 def report(request: HttpRequest, slug: str) -> HttpResponseBase:
     """Takes the plain form, and leads on to the receipt, so that reloading sends nothing again."""
-    form = request.POST
+    form = {name: request.POST.get(name, "") for name in ("country", "region", "kind", "problem")}
+    if not form["kind"].strip():
+        # A program may leave it out and means "down"; a form has two buttons, and without either nobody said anything.
+        return _refused(request, slug, form, {"kind": [_("Choose one of the two: it is down for you, or it works.")]})
     address, client = guard.request_client(request)
     try:
         accepted = submission.submit(
             {
                 "service": slug,
-                "region": places.chosen_region(form.get("country", ""), form.get("region", "")),
-                "kind": form.get("kind", ""),
-                "problem": form.get("problem", ""),
+                "region": places.chosen_region(form["country"], form["region"]),
+                "kind": form["kind"],
+                "problem": form["problem"],
             },
             address=address,
             client=client,
             received_at=clock.now(),
         )
     except submission.Invalid as invalid:
-        context = {"errors": invalid.errors, "link": _service_link(slug)}
-        return page(request, "frontend/refused.html", context, now=clock.now(), code=400)
+        return _refused(request, slug, form, invalid.errors)
+    except inbox.Unavailable:
+        return unavailable(request, {name: value for name, value in form.items() if value})
     place = f"{reverse('reported', args=[accepted.service])}?receipt={accepted.receipt}"
     return SeeOther(place)
+
+
+def _refused(
+    request: HttpRequest, slug: str, form: Mapping[str, str], errors: Mapping[str, Sequence[str]]
+) -> HttpResponseBase:
+    """What is wrong, and the form again with what was chosen."""
+    link = _service_link(slug)
+    context: dict[str, object] = {"errors": errors, "link": link}
+    if link:
+        context |= {
+            "places": places.filled_form(form["country"], form["region"]),
+            "problems": status.problem_choices(slug),
+            "problem": form["problem"],
+            "report_words": _report_words(link.name),
+        }
+    return page(request, "frontend/refused.html", context, now=clock.now(), code=400)
 
 
 @require_safe
@@ -301,7 +322,7 @@ def incidents(request: HttpRequest) -> HttpResponseBase:
     """Past and present incidents, with filters."""
     now = clock.now()
     asked = {name: request.GET.get(name, "").strip()[:60] for name in ("service", "state", "review", "region", "since")}
-    since = parse_date(asked["since"]) if len(asked["since"]) == 10 else None
+    since = _day(asked["since"])
     service = next((link.slug for link in status.search(asked["service"], limit=1)), asked["service"])
     region = status.region(asked["region"]) if asked["region"] else None
     try:
@@ -329,6 +350,15 @@ def incidents(request: HttpRequest) -> HttpResponseBase:
         "countries": places.countries(),
     }
     return page(request, "frontend/incidents.html", context, now=now)
+
+
+def _day(text: str) -> date | None:
+    """The day that a filter names; ``None`` where it names none, and the list is shown without it."""
+    try:
+        return parse_date(text) if len(text) == len("2026-01-31") else None
+    except ValueError:
+        # Well formed, but no day: the 30th of February.
+        return None
 
 
 @require_safe

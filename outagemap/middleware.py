@@ -8,6 +8,7 @@ needs none: a report carries no authority of its sender that a foreign page coul
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
@@ -15,13 +16,19 @@ from django.conf import settings
 from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.messages.middleware import MessageMiddleware
 from django.contrib.sessions.middleware import SessionMiddleware
-from django.http import HttpRequest, HttpResponse
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 from django.middleware.common import CommonMiddleware
 from django.middleware.csrf import CsrfViewMiddleware
 from django.middleware.gzip import GZipMiddleware
 from django.middleware.security import SecurityMiddleware
+from django.template.loader import render_to_string
 from django.utils.deprecation import MiddlewareMixin
+
+logger = logging.getLogger(__name__)
+
+RETRY_AFTER_SECONDS = 5
 
 Next = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
 
@@ -76,6 +83,24 @@ class Compression(_InLoop, GZipMiddleware):
 
 class Common(_InLoop, CommonMiddleware):
     """The host check, the trailing slash and the content length."""
+
+
+class DatabaseAway(_InLoop):
+    """Says "later" while the database does not answer, instead of "something failed here": nothing here is broken."""
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """503 in the shape of the address, from a template that asks no table; any other failure is left as it is."""
+        if not isinstance(exception, OperationalError | InterfaceError):
+            return None
+        # Without the query, which may hold a place, and without the driver's words, which may hold what was sent.
+        reason = type(exception.__cause__ or exception).__name__
+        logger.warning("the database is away (%s): %s is told to come again", reason, request.path)
+        headers = {"Retry-After": str(RETRY_AFTER_SECONDS), "Cache-Control": "no-store"}
+        if request.path_info.startswith("/api/v1/"):
+            headers["Access-Control-Allow-Origin"] = "*"
+            body = {"detail": "The database does not answer at the moment. Please ask again."}
+            return JsonResponse(body, status=503, headers=headers)
+        return HttpResponse(render_to_string("503.html"), status=503, headers=headers)
 
 
 class AdminSessions(_AdminOnly, SessionMiddleware):

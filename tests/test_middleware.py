@@ -3,13 +3,18 @@
 import asyncio
 import threading
 
+import psycopg
 import pytest
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AnonymousUser
+from django.db import OperationalError
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.http import HttpResponse
 from django.test import AsyncRequestFactory, Client, RequestFactory
 from django.utils.module_loading import import_string
+
+from reports.status import snapshots
 
 
 def stack(view):
@@ -80,3 +85,41 @@ def test_signing_in_to_the_admin_without_its_token_is_refused(db):
     assert answer.status_code == 302
     assert answer.cookies["sessionid"]["path"] == "/admin/"
     assert strict.get("/admin/").status_code == 200
+
+
+@pytest.fixture
+def plain_static_names(settings):
+    plain = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+    settings.STORAGES = {**settings.STORAGES, "staticfiles": plain}
+
+
+@pytest.mark.parametrize("path", ["/", "/status/", "/admin/login/", "/api/v1/services/", "/incidents/"])
+def test_while_the_database_is_away_people_and_programs_are_told_to_come_again(
+    db, client, path, monkeypatch, plain_static_names
+):
+    def away(*_arguments, **_more):
+        raise OperationalError("connection refused: host=secret") from psycopg.OperationalError()
+
+    snapshots.forget()
+    client.cookies["sessionid"] = "anything"
+    with monkeypatch.context() as patch:
+        patch.setattr(BaseDatabaseWrapper, "cursor", away)
+        response = client.get(path)
+    assert response.status_code == 503
+    assert response.headers["Retry-After"] == "5"
+    assert response.headers["Cache-Control"] == "no-store"
+    assert b"secret" not in response.content
+    assert response.headers["Content-Security-Policy"]
+    if path.startswith("/api/"):
+        assert list(response.json()) == ["detail"]
+        assert response.headers["Access-Control-Allow-Origin"] == "*"
+    else:
+        assert b"Our database does not answer" in response.content
+
+
+def test_a_fault_of_our_own_is_no_absence_of_the_database(db, client, monkeypatch):
+    snapshots.forget()
+    with monkeypatch.context() as patch:
+        patch.setattr(BaseDatabaseWrapper, "cursor", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            client.get("/")

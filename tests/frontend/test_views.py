@@ -12,12 +12,13 @@ from urllib.parse import urlsplit
 from xml.etree import ElementTree
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 from django.test import Client
 
 from frontend.templatetags import pages
 from reports import clock
 from reports.detection.parameters import Parameters
+from reports.intake import inbox
 from reports.models import DetectorState, InboxBlock
 from reports.status import snapshots
 from tests.frontend import scene
@@ -184,6 +185,10 @@ def test_incidents_can_be_filtered(client: Client, outage: str) -> None:
     assert refs("review=confirmed") == {scene.REF}
     assert refs("service=no+such+thing+at+all") == set()
     assert client.get("/incidents/?cursor=rubbish").status_code == 404
+    # Well formed, but no days.
+    for since in ("2026-02-30", "2026-13-45"):
+        assert refs(f"since={since}") == refs("")
+    assert client.get("/incidents/%00/").status_code == 404
 
 
 def test_search_leads_straight_to_the_one_service_meant(client: Client, quiet_day: None) -> None:
@@ -214,6 +219,40 @@ def test_a_form_that_means_nothing_is_refused_in_words(client: Client, quiet_day
     assert b"Your report could not be taken." in answer.content
     assert client.get("/services/whatsapp/report/").status_code == 405
     assert client.get("/services/whatsapp/reported/?receipt=forged").status_code == 404
+
+
+def test_a_refused_form_comes_back_as_it_was_filled_in(client: Client, quiet_day: None) -> None:
+    form = {"country": "GB", "region": "GB-SCT", "problem": "messages", "kind": "sideways"}
+    for kind in ("sideways", ""):
+        answer = client.post("/services/whatsapp/report/", {**form, "kind": kind})
+        assert answer.status_code == 400
+        html = answer.content.decode()
+        assert re.findall(r'<option value="([^"]+)" selected>', html) == ["GB", "GB-SCT"]
+        assert re.findall(r'value="(\w+)" checked', html) == ["messages"]
+    assert InboxBlock.objects.count() == 0
+
+
+def test_parts_of_another_country_are_shown_on_the_page_of_a_region_too(client: Client, quiet_day: None) -> None:
+    html = text(client, "/services/whatsapp/GB/")
+    assert 'formmethod="get" formaction="/services/whatsapp/"' in html
+    asked = text(client, "/services/whatsapp/?country=FR&region=GB-SCT&problem=messages")
+    assert re.findall(r'<option value="([^"]+)" selected>', asked) == ["FR"]
+    assert re.findall(r'value="(\w+)" checked', asked) == ["messages"]
+
+
+def test_a_report_that_cannot_be_stored_can_be_sent_again(
+    client: Client, quiet_day: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(_entries: object) -> None:
+        raise OperationalError("connection refused")
+
+    monkeypatch.setattr(inbox, "write", away)
+    form = {"country": "GB", "region": "GB-SCT", "kind": "down", "problem": '"><b>'}
+    assert client.post("/services/whatsapp/report/", form).status_code == 400
+    form["problem"] = "messages"
+    answer = client.post("/services/whatsapp/report/", form)
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+    assert dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', answer.content.decode())) == form
 
 
 def test_the_country_is_guessed_from_the_language_only(client: Client, quiet_day: None) -> None:
