@@ -29,6 +29,12 @@ CHROMIUM_OPTIONS = [
 ]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Browser tests come last: from the first of them on Playwright's event loop runs in this thread, and a test that
+    starts a loop of its own would find one running."""
+    items.sort(key=lambda item: "browser" in getattr(item, "fixturenames", ()))
+
+
 @pytest.fixture(scope="session")
 def collected_static(data_dir: Path) -> Path:
     """The folder with the collected static files, as a start would make it."""
