@@ -792,7 +792,9 @@ class Engine:
         if outage.said:
             return Basis.STATEMENT
         steady = fading_probability(np.array(outage.shape), kin, self.habits) <= p.fading_most
-        return Basis.RATE if steady and outage.state != "unknown" else None
+        # A cliff that not even the fastest tiring would explain needs no trust in the crowd's habits.
+        cliff = found.worst >= p.cliff_evidence
+        return Basis.RATE if (steady or cliff) and outage.state != "unknown" else None
 
     def _return(self, incident: Incident, outage: Outage) -> None:
         outage.state = "down"
@@ -809,6 +811,9 @@ class Engine:
         if outage.basis is Basis.VOTES:
             outage.restored_low -= p.vote_minutes_slack
             outage.restored_high += p.vote_minutes_slack
+        elif outage.basis is Basis.STATEMENT:
+            # Back by then, says the provider; it may have been any time since people were last heard in numbers.
+            outage.restored_low = max(min(outage.restored_low, outage.noticed), outage.onset)
         self._learn(outage, origin + found.restored)
         self._end(incident, outage, "restored")
         self._tell(DecisionKind.RESTORED, incident, outage, self._findings(found))

@@ -75,7 +75,8 @@ class Parameters:
         (25.0, 0.15),
         (12.0, 0.1),
     )
-    fading_most: float = 0.1
+    fading_most: float = 0.05
+    cliff_evidence: float = 6.0
     fatigue_prior: float = 0.5
     vote_minutes: float = 10.0
     vote_shares: tuple[float, ...] = (0.03, 0.08, 0.15, 0.3)
@@ -86,6 +87,7 @@ class Parameters:
     vote_window: int = 15
     vote_minutes_slack: int = 2
     statement_weight: float = 5.0
+    statement_reach: float = 30.0
     silent_minutes: int = 90
     lively_minutes: int = 20
     forgotten_minutes: int = 240

@@ -240,7 +240,8 @@ class Recent:
     def ordered(self, row: int, minute: int, minutes: int) -> FloatArray:
         """Reports of one row in each of the last ``minutes`` (at most SPAN), oldest first."""
         columns = np.arange(minute - minutes + 1, minute + 1) % SPAN
-        return self.counts[row, columns].astype(np.float64)
+        ordered: FloatArray = self.counts[row, columns].astype(np.float64)
+        return ordered
 
     def _weights(self, minute: int) -> tuple[FloatArray, FloatArray, int]:
         """Matrices from profile nodes to segment means, and from segments to windows; and the first node's bin.

@@ -70,6 +70,8 @@ class Assessment:
     rate: float
     votes: float
     excess: float
+    worst: float
+    """The evidence from reports against the course of a lasting outage that explains them best, however unlikely."""
     shape: FloatArray
     """Log likelihood of the courses (steady, then each decay time) from what went before ``restored``."""
 
@@ -118,8 +120,8 @@ def assess(
     spacing = np.diff(candidates, append=n - _LEAST_TAIL + 1).astype(np.float64)
     prior = np.log(spacing / p.hazard_minutes)
     if said is not None:
-        # Back by then, says the provider, not: since then.
-        prior = prior + np.where(candidates <= said + p.tail_minutes, p.statement_weight, 0.0)
+        near = (candidates >= said - p.statement_reach) & (candidates <= said + p.tail_minutes)
+        prior = prior + np.where(near, p.statement_weight, 0.0)
     log_posterior = rate + vote + prior
     top = max(float(log_posterior.max()), 0.0)
     mass = np.exp(log_posterior - top)
@@ -137,6 +139,7 @@ def assess(
         rate=float(rate[at]),
         votes=float(vote[at]),
         excess=float(before[at]),
+        worst=float(still[:, at].min()),
         shape=shape[:, at],
     )
 

@@ -66,6 +66,7 @@ def dump(engine: Engine) -> bytes:
     arrays["log_reports"] = _joined([m.reports for m in log])
     arrays["log_working"] = _joined([m.working for m in log])
     arrays["log_networks"] = _joined([m.networks if m.networks is not None else -np.ones_like(m.reports) for m in log])
+    arrays["log_known"] = np.array([m.networks is not None for m in log], dtype=np.bool_)
     arrays["history"] = np.array([[o.reports, o.votes, o.blind] for o in outages if o.state in OPEN], dtype=np.int32)
     arrays["shared_until"] = engine.shared_until
     slugs, codes = engine.topology.services, engine.topology.regions
@@ -160,15 +161,15 @@ def _restore_rows(engine: Engine, arrays: dict[str, Any], cells: IntArray) -> No
 def _restore_log(engine: Engine, arrays: dict[str, Any], cells: IntArray) -> None:
     recent = engine.recent
     ends = np.cumsum(arrays["log_lengths"], dtype=np.int64)
-    for minute, length, end in zip(arrays["log_minutes"], arrays["log_lengths"], ends, strict=True):
+    log = zip(arrays["log_minutes"], arrays["log_lengths"], ends, arrays["log_known"], strict=True)
+    for minute, length, end, known in log:
         part = slice(int(end) - int(length), int(end))
         here = cells[part] >= 0
         exact = cells[part][here]
         reports, working, networks = (
             arrays[name][part][here].astype(np.int64) for name in ("log_reports", "log_working", "log_networks")
         )
-        unknown = len(networks) > 0 and networks[0] < 0
-        recent.minutes.append(Minute(int(minute), exact, reports, working, None if unknown else networks))
+        recent.minutes.append(Minute(int(minute), exact, reports, working, networks if known else None))
         told = reports > 0
         if told.any():
             touched, totals = recent.spread(exact[told], reports[told])

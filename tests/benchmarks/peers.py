@@ -22,30 +22,31 @@ BoolArray = np.ndarray[tuple[int, ...], np.dtype[np.bool_]]
 
 
 def fixed_threshold(counts: FloatArray) -> BoolArray:
-    """Five or more reports in five minutes."""
-    return counts >= 5
+    """Twelve or more reports in five minutes."""
+    return counts >= 12
 
 
 def time_of_day_ratio(counts: FloatArray) -> BoolArray:
-    """Over three times the mean of that time of day so far, for two bins running (what the best-known site
+    """Five or more and over four times the mean of that time of day so far, for two bins running (what the best-known site
     describes).
     """
     days = counts.reshape(len(counts), -1, PER_DAY)
     so_far = np.cumsum(days, axis=1) - days
     mean = so_far / np.maximum(np.arange(days.shape[1]), 1)[None, :, None]
     smooth = sum(np.roll(mean, k, axis=2) for k in range(-3, 4)) / 7
-    high = ((days >= 3) & (days > 3 * smooth)).reshape(counts.shape)
-    return high & np.roll(high, 1, axis=1)
+    high: BoolArray = ((days >= 5) & (days > 4 * smooth)).reshape(counts.shape)
+    both: BoolArray = high & np.roll(high, 1, axis=1)
+    return both
 
 
 def _ears(counts: FloatArray, gap: int) -> FloatArray:
     """Deviations from the mean of seven units, ``gap`` units back (one unit is half an hour here)."""
     unit = 6
     half_hours = counts.reshape(len(counts), -1, unit).sum(axis=2)
-    score = np.zeros_like(half_hours)
+    score: FloatArray = np.zeros(half_hours.shape)
     for t in range(7 + gap, half_hours.shape[1]):
         past = half_hours[:, t - 7 - gap : t - gap]
-        score[:, t] = (half_hours[:, t] - past.mean(axis=1)) / np.maximum(past.std(axis=1, ddof=1), 0.2)
+        score[:, t] = (half_hours[:, t] - past.mean(axis=1)) / np.maximum(past.std(axis=1, ddof=1), 1.5)
     return score
 
 
@@ -79,7 +80,7 @@ def _seasonal(counts: FloatArray) -> FloatArray:
 def farrington_style(counts: FloatArray) -> BoolArray:
     """Beyond the quasi-Poisson 99.99 % quantile of the same time of day (Farrington 1996, without the yearly trend)."""
     mean = _seasonal(counts)
-    residual = (counts - mean) ** 2 / mean
+    residual = np.minimum((counts - mean) ** 2 / mean, 9.0)
     spread = np.maximum(residual[:, : 7 * PER_DAY].mean(axis=1), 1.05)[:, None]
     shape = mean / (spread - 1)
     alarm: BoolArray = (counts >= 3) & (stats.nbinom.sf(counts - 1, shape, 1 / spread) < 1e-4)
@@ -93,8 +94,8 @@ def cusum(counts: FloatArray) -> BoolArray:
     total = np.zeros(len(counts))
     alarm = np.zeros(counts.shape, dtype=np.bool_)
     for t in range(counts.shape[1]):
-        total = np.minimum(np.maximum(total + counts[:, t] - reference[:, t] - 0.02, 0), 20)
-        alarm[:, t] = (total > 6) & (counts[:, max(t - 3, 0) : t + 1].sum(axis=1) > 0)
+        total = np.minimum(np.maximum(total + counts[:, t] - reference[:, t] - 0.1, 0), 30)
+        alarm[:, t] = (total > 12) & (counts[:, max(t - 3, 0) : t + 1].sum(axis=1) > 0)
     return alarm
 
 

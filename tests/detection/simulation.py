@@ -14,7 +14,7 @@ import numpy as np
 from reports.detection.backtest import Recording
 from reports.detection.decisions import FloatArray, IntArray, Topology
 
-EPOCH = 29_454_480
+EPOCH = 29_453_760
 """2026-01-01T00:00Z in minutes since 1970."""
 DAY = 1440
 BIN = 30
@@ -154,12 +154,12 @@ def _normal_rates(suite: Suite, rng: np.random.Generator, country: IntArray) -> 
         where = country == rng.integers(0, len(OFFSETS)) if rng.random() < 0.5 else np.ones(len(country), dtype=bool)
         rate[service, where, start:] *= rng.choice([0.5, 0.7, 1.5, 2.0])
     for _ in range(rng.poisson(suite.surges * suite.days)):
-        service = int(rng.integers(suite.services))
-        start, length = int(rng.integers(bins)), int(rng.integers(3, 10))
+        chosen = int(rng.integers(suite.services))
+        begin, length = int(rng.integers(bins)), int(rng.integers(3, 10))
         where = country == rng.integers(0, len(OFFSETS)) if rng.random() < 0.6 else np.ones(len(country), dtype=bool)
         shape = 1 + suite.surge_size * rng.uniform(0.3, 1.0) * np.sin(np.linspace(0.3, np.pi, length))
-        end = int(min(start + length, bins))
-        rate[np.ix_([service], where, np.arange(start, end))] *= shape[: end - start]
+        end = begin + min(length, bins - begin)
+        rate[np.ix_([chosen], where, np.arange(begin, end))] *= shape[: end - begin]
     return rate
 
 

@@ -11,7 +11,7 @@ from array import array
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, ClassVar, NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 from django.core.management.base import BaseCommand
@@ -54,7 +54,7 @@ class Command(BaseCommand):
     """Write the regional outages that the detector finds in a file of counts."""
 
     help = "Run the production detector over recorded counts, minute by minute, and write what it found."
-    requires_system_checks: ClassVar[list[str]] = []
+    requires_system_checks = ()
     requires_migrations_checks = False
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
