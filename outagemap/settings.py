@@ -122,9 +122,11 @@ def _database(url: str) -> dict[str, Any]:
         "HOST": parts.pop("host", ""),
         "PORT": parts.pop("port", ""),
         # A pool, because a new connection costs PostgreSQL 5.7 ms; the checks, because the database may have been
-        # restarted while a connection lay in the pool.
+        # restarted while a connection lay in the pool. A request outlives a restart of the database (some seconds) and
+        # is then told to come again. The pool tries no longer than that either: its pauses double, up to minutes, in
+        # which it would refuse requests although the database is back.
         "CONN_HEALTH_CHECKS": True,
-        "OPTIONS": {**parts, "pool": {"min_size": 1, "max_size": 12, "timeout": 10}},
+        "OPTIONS": {**parts, "pool": {"min_size": 1, "max_size": 12, "timeout": 5, "reconnect_timeout": 5}},
     }
 
 

@@ -15,7 +15,7 @@ from threading import RLock
 from typing import TypeVar, cast
 from uuid import UUID
 
-from django.db import connection
+from django.db import OperationalError, connection
 
 LOOK_AGAIN_SECONDS = 1.0
 # In a busy hour every second drains something: counts then show with this delay at most, instead of every answer
@@ -64,21 +64,32 @@ _minute_kept: int | None = None
 _times_cleared = 0
 _version: Version | None = None
 _looked_at = 0.0
+_missed_at = -LOOK_AGAIN_SECONDS
 _counted_at = 0.0
 _catalogued_at = 0.0
 _catalogue_reads = 0
 
 
 def version() -> Version:
-    """The version in force, looked up at most once a second."""
-    global _version, _looked_at, _counted_at, _catalogued_at, _catalogue_reads
+    """The version in force, looked up at most once a second.
+
+    Raises Django's ``OperationalError`` while the database is away: after one wait for it, at once for a second.
+    """
+    global _version, _looked_at, _missed_at, _counted_at, _catalogued_at, _catalogue_reads
     with _lock:
         moment = time.monotonic()
         if _version is not None and moment - _looked_at < LOOK_AGAIN_SECONDS:
             return _version
-        with connection.cursor() as cursor:
-            cursor.execute(VERSION)
-            minute, mark, baseline, *ids, newest_baseline = cursor.fetchone()
+        if moment - _missed_at < LOOK_AGAIN_SECONDS:
+            # Those who queued behind the lock would else wait for the database one after the other.
+            raise OperationalError("the database did not answer a moment ago")
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(VERSION)
+                minute, mark, baseline, *ids, newest_baseline = cursor.fetchone()
+        except OperationalError:
+            _missed_at = time.monotonic()
+            raise
         drained, incident, entry, statement, service, region = (number or 0 for number in ids)
         if moment - _catalogued_at >= CATALOGUE_SECONDS:
             _catalogue_reads += 1
@@ -138,11 +149,12 @@ def held(name: str, token: Hashable, build: Callable[[], Answer]) -> Answer:
 
 def forget() -> None:
     """Drops every answer and the version: the next question looks at the database."""
-    global _version, _minute_kept
+    global _version, _missed_at, _minute_kept
     with _lock:
         _answers.clear()
         _held.clear()
         _version = _minute_kept = None
+        _missed_at = -LOOK_AGAIN_SECONDS
 
 
 def digest(*parts: object) -> str:

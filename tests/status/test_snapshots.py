@@ -3,6 +3,8 @@
 from datetime import timedelta
 
 import pytest
+from django.db import OperationalError
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from reports.models import DrainBatch
 from reports.status import snapshots
@@ -25,6 +27,31 @@ def test_the_database_is_asked_for_the_version_once_a_second(world: World, looki
     looking[0] += 0.2
     with django_assert_num_queries(1):
         snapshots.version()
+
+
+def test_those_who_queue_while_the_database_is_away_wait_once_and_not_in_turn(
+    world: World, looking, monkeypatch: pytest.MonkeyPatch
+):
+    waits: list[float] = []
+
+    def away(*_: object) -> None:
+        looking[0] += 5.0
+        waits.append(looking[0])
+        raise OperationalError("connection refused")
+
+    snapshots.forget()
+    with monkeypatch.context() as patch:
+        patch.setattr(BaseDatabaseWrapper, "cursor", away)
+        for _ in range(3):
+            with pytest.raises(OperationalError):
+                snapshots.version()
+        assert len(waits) == 1
+        looking[0] += 1.1
+        with pytest.raises(OperationalError):
+            snapshots.version()
+        assert len(waits) == 2
+    looking[0] += 1.1
+    assert snapshots.version()
 
 
 def test_a_cycle_and_an_act_make_another_version_a_drain_only_after_a_while(world: World, looking):
