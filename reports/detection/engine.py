@@ -808,10 +808,9 @@ class Engine:
         outage.restored_low = min(max(origin + found.low, outage.onset), outage.restored)
         outage.restored_high = max(origin + found.high, outage.restored)
         outage.excess = found.excess
-        if outage.basis is Basis.VOTES:
-            outage.restored_low -= p.vote_minutes_slack
-            outage.restored_high += p.vote_minutes_slack
-        elif outage.basis is Basis.STATEMENT:
+        outage.restored_low = max(outage.restored_low - p.interval_slack, outage.onset)
+        outage.restored_high += p.interval_slack
+        if outage.basis is Basis.STATEMENT:
             # Back by then, says the provider; it may have been any time since people were last heard in numbers.
             outage.restored_low = max(min(outage.restored_low, outage.noticed), outage.onset)
         self._learn(outage, origin + found.restored)

@@ -85,7 +85,7 @@ class Parameters:
     wrong_votes_weight: float = 50.0
     least_votes: int = 3
     vote_window: int = 15
-    vote_minutes_slack: int = 2
+    interval_slack: int = 2
     statement_weight: float = 5.0
     statement_reach: float = 30.0
     silent_minutes: int = 90

@@ -27,8 +27,9 @@ def fixed_threshold(counts: FloatArray) -> BoolArray:
 
 
 def time_of_day_ratio(counts: FloatArray) -> BoolArray:
-    """Five or more and over four times the mean of that time of day so far, for two bins running (what the best-known site
-    describes).
+    """Five or more and over four times the mean of that time of day so far, for two bins running.
+
+    This is what the best-known site describes; its own thresholds are secret.
     """
     days = counts.reshape(len(counts), -1, PER_DAY)
     so_far = np.cumsum(days, axis=1) - days

@@ -159,7 +159,7 @@ def _normal_rates(suite: Suite, rng: np.random.Generator, country: IntArray) -> 
         where = country == rng.integers(0, len(OFFSETS)) if rng.random() < 0.6 else np.ones(len(country), dtype=bool)
         shape = 1 + suite.surge_size * rng.uniform(0.3, 1.0) * np.sin(np.linspace(0.3, np.pi, length))
         end = begin + min(length, bins - begin)
-        rate[np.ix_([chosen], where, np.arange(begin, end))] *= shape[: end - begin]
+        rate[np.ix_(np.array([chosen]), where, np.arange(begin, end))] *= shape[: end - begin]
     return rate
 
 

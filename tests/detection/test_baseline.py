@@ -71,9 +71,9 @@ def test_a_site_without_history_expects_a_little_everywhere(topology: Topology) 
 
 def test_two_worlds_are_refused() -> None:
     with pytest.raises(TopologyError, match="the world"):
-        plant(Topology(("a",), ("a",), ("x", "y"), np.array([-1, -1]), np.zeros(2)))
+        plant(Topology(("a",), ("a",), ("x", "y"), np.array([-1, -1]), np.zeros(2, dtype=np.int64)))
 
 
 def test_a_region_within_itself_is_refused() -> None:
     with pytest.raises(TopologyError, match="itself"):
-        plant(Topology(("a",), ("a",), ("w", "x", "y"), np.array([-1, 2, 1]), np.zeros(3)))
+        plant(Topology(("a",), ("a",), ("w", "x", "y"), np.array([-1, 2, 1]), np.zeros(3, dtype=np.int64)))
