@@ -555,7 +555,8 @@ class Engine:
             outage.total_reports, outage.total_votes = before.total_reports, before.total_votes
         incident.regions[region] = outage
         incident.onset = incident.earliest()
-        incident.confidence = 1 - (1 - incident.confidence) * (1 - outage.confidence)
+        # Regions that joined at a lowered bar prove nothing that the first did not.
+        incident.confidence = max(incident.confidence, outage.confidence if own else 0.0)
         incident.last_change = minute
         self.down[self._cell(outage)] = 1
         self._hold(outage)
