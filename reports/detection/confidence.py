@@ -1,6 +1,6 @@
 """How likely an incident is real, given the evidence it opened on: a logistic fit to simulated incidents.
 
-The numbers come from ``python -m tests.benchmarks.confidence``, which also prints the reliability and the Brier score on
+The numbers come from ``python -m tests.benchmarks.confidence``, which also prints reliability and Brier score on
 incidents that were not fitted; docs/detection.md shows them.
 """
 

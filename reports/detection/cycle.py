@@ -1,0 +1,266 @@
+"""What every part of a cycle needs: the state of the engine, its figures, and how a decision is told."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from reports.detection.baseline import Baseline
+from reports.detection.decisions import (
+    Decision,
+    DecisionKind,
+    Evidence,
+    IntArray,
+    MinuteCounts,
+    Topology,
+)
+from reports.detection.outage import Incident, Outage
+from reports.detection.parameters import WINDOWS, Parameters
+from reports.detection.recent import Recent
+from reports.detection.restoration import Assessment, CrowdHabits
+from reports.detection.scope import Level
+from reports.detection.tree import plant
+
+DETECTOR_VERSION = "1.0"
+
+HOUR = 60
+
+
+class Cycle:
+    """The state between minutes, and the queries on it; callers use :class:`reports.detection.engine.Engine`."""
+
+    def __init__(self, topology: Topology, baseline: Baseline, *, parameters: Parameters | None = None) -> None:
+        self.topology = topology
+        self.tree = plant(topology)
+        self.parameters = parameters or Parameters()
+        self.recent = Recent(self.tree, baseline, self.parameters)
+        self.regions = len(topology.regions)
+        self.services = len(topology.services)
+        self.habits = CrowdHabits.unknown(self.parameters)
+        self.incidents: dict[int, Incident] = {}
+        """The open incident of each service."""
+        self.down = np.zeros(self.services * self.regions, dtype=np.int8)
+        self.shared_until = np.zeros(self.regions, dtype=np.int64)
+        self.echo_told: dict[tuple[int, int], int] = {}
+        self.muted_until: dict[int, int] = {}
+        self.blind_expected = 0.0
+        self.blind = False
+        self._minute: int | None = None
+        self._first_minute: int | None = None
+        self._votes: dict[int, float] = {}
+        self._decisions: list[Decision] = []
+        of_provider: dict[str, list[int]] = {}
+        for service, provider in enumerate(topology.providers):
+            of_provider.setdefault(provider, []).append(service)
+        self._siblings = [tuple(of_provider[provider]) for provider in topology.providers]
+
+    @property
+    def minute(self) -> int | None:
+        """The last minute stepped; ``None`` before the first."""
+        return self._minute
+
+    @property
+    def baseline(self) -> Baseline:
+        """The fit in use."""
+        return self.recent.baseline
+
+    def adopt(self, baseline: Baseline) -> None:
+        """Use a new fit from the next minute on; open outages go on."""
+        self.recent.adopt(baseline)
+
+    @property
+    def _now(self) -> int:
+        assert self._minute is not None
+        return self._minute
+
+    def _cell(self, outage: Outage) -> int:
+        return outage.service * self.regions + outage.region
+
+    def _count_votes(self, counts: MinuteCounts) -> None:
+        self._votes = {}
+        if counts.working.any():
+            cast = counts.working > 0
+            cells = (counts.service * self.regions + counts.region)[cast]
+            touched, totals = self.recent.spread(cells, counts.working[cast])
+            self._votes = dict(zip(touched.tolist(), totals.tolist(), strict=True))
+
+    def _look_for_gap(self, rows: IntArray) -> None:
+        """No report at all where a dozen were due: the collector failed, and what we see is not quiet."""
+        if len(rows):
+            self.blind = False
+            self.blind_expected = 0.0
+            return
+        row = self.recent.row_of[self.services * self.regions + self.tree.world]
+        if row >= 0:
+            self.blind_expected += float(self.recent.course(int(row), self.recent.minutes[-1].minute, 1)[0])
+            self.blind = self.blind_expected >= self.parameters.gap_expected
+
+    def _tidy(self) -> None:
+        minute = self._now
+        kept = [
+            self._cell(o)
+            for i in self.incidents.values()
+            for o in i.regions.values()
+            if o.state in ("down", "recovering", "unknown")
+        ]
+        worlds = [i.service * self.regions + self.tree.world for i in self.incidents.values()]
+        self.recent.forget(minute, [*kept, *worlds])
+        self.echo_told = {k: v for k, v in self.echo_told.items() if v > minute - 24 * HOUR}
+        self.muted_until = {k: v for k, v in self.muted_until.items() if v > minute}
+
+    def _row(self, outage: Outage) -> int:
+        cells, _ = self.recent.spread(np.array([self._cell(outage)]), np.array([0]))
+        self.recent.ensure(cells)
+        return int(self.recent.row_of[self._cell(outage)])
+
+    def _level(self, service: int, region: int, window: int) -> Level:
+        """Counts of a service in a region over the shortest of the windows that covers ``window`` minutes."""
+        row = self.recent.row_of[service * self.regions + region]
+        at = window_at(window)
+        if row < 0:
+            cell = np.array([service]), np.array([region])
+            mean = self.baseline.expected(*cell, np.array([self._now - window // 2]))[0] * window
+            return Level(0.0, float(mean))
+        rows = np.array([row], dtype=np.int64)
+        return Level(
+            float(self.recent.sums(rows, self._now)[0, at]), float(self.recent.expected(rows, self._now)[0, at])
+        )
+
+    def _networks(self, service: int, region: int, window: int) -> int | None:
+        """Distinct networks of a cell in the last ``window`` minutes; ``None`` where nobody recorded any."""
+        total, known = 0, False
+        for past in list(self.recent.minutes)[-window:]:
+            if past.networks is None:
+                continue
+            known = True
+            hit = past.cells // self.regions == service
+            if hit.any():
+                inside = (self.tree.lineage[past.cells[hit] % self.regions] == region).any(axis=1)
+                total += int(past.networks[hit][inside].sum())
+        return total if known else None
+
+    def _working(self, service: int, region: int, window: int) -> int:
+        total = 0
+        for past in list(self.recent.minutes)[-window:]:
+            hit = (past.cells // self.regions == service) & (past.working > 0)
+            if hit.any():
+                inside = (self.tree.lineage[past.cells[hit] % self.regions] == region).any(axis=1)
+                total += int(past.working[hit][inside].sum())
+        return total
+
+    def _evidence(
+        self,
+        service: int,
+        region: int,
+        observed: float,
+        expected: float,
+        log10_p: float,
+        threshold: float,
+        window: int,
+        rule: str,
+        figures: dict[str, float] | None = None,
+    ) -> Evidence:
+        level = "world" if region == self.tree.world else "country" if self.tree.depth[region] == 1 else "region"
+        return Evidence(
+            observed=round(float(observed)),
+            expected=round(float(expected), 4),
+            log10_p=round(float(log10_p), 2),
+            threshold=threshold,
+            window_minutes=window,
+            window_end=self._now + 1,
+            level=level,
+            rule=rule,
+            networks=self._networks(service, region, window),
+            working=self._working(service, region, window),
+            baseline_version=self.baseline.version,
+            detector_version=DETECTOR_VERSION,
+            figures=figures or {},
+        )
+
+    def _open_regions(self, service: int) -> list[Outage]:
+        incident = self.incidents.get(service)
+        return incident.open_regions() if incident else []
+
+    def _hold(self, outage: Outage) -> None:
+        """Keep the slow factor of the outage's country and of the world as it was: an outage is no slow drift."""
+        recent, until = self.recent, self._now + 106
+        for service in (outage.service, self.services):
+            for region in (self.tree.country[outage.region], self.tree.world):
+                row = recent.row_of[service * self.regions + region]
+                if row >= 0:
+                    recent.held_until[row] = until
+
+    def _end(self, incident: Incident, outage: Outage, how: str) -> None:
+        minute, recent = self._now, self.recent
+        outage.state = how
+        outage.declared = minute
+        incident.last_change = minute
+        cell = self._cell(outage)
+        self.down[cell] = 0
+        row = recent.row_of[cell]
+        if row >= 0:
+            recent.closed_at[row] = minute
+            recent.tail_from[row] = outage.restored or minute
+            recent.tail_size[row] = outage.excess
+
+    @staticmethod
+    def _findings(found: Assessment | None) -> dict[str, float]:
+        if found is None:
+            return {}
+        return {
+            "probability_restored": round(found.probability, 5),
+            "log_evidence_rate": round(found.rate, 3),
+            "log_evidence_votes": round(found.votes, 3),
+            "excess_before": round(found.excess, 4),
+        }
+
+    def _tell(
+        self, kind: DecisionKind, incident: Incident, outage: Outage, figures: dict[str, float] | None = None
+    ) -> None:
+        level = self._level(outage.service, outage.region, 20)
+        evidence = self._evidence(
+            outage.service, outage.region, level.observed, level.expected, 0.0, 0.0, 20, kind.value, figures
+        )
+        self._decisions.append(
+            Decision(
+                kind=kind,
+                decided=self._now,
+                service=outage.service,
+                region=outage.region,
+                incident=incident.key,
+                group=incident.group,
+                onset=outage.onset,
+                began=incident.onset,
+                peak=outage.peak or None,
+                peak_reports=outage.peak_reports,
+                recovering=outage.recovering,
+                restored=outage.restored,
+                restored_low=outage.restored_low,
+                restored_high=outage.restored_high,
+                basis=outage.basis,
+                confidence=round(incident.confidence, 4),
+                evidence=evidence,
+            )
+        )
+
+    def _resolve(self, incident: Incident) -> None:
+        del self.incidents[incident.service]
+        restored = [o.restored for o in incident.regions.values()]
+        known = [r for r in restored if r is not None]
+        self._decisions.append(
+            Decision(
+                kind=DecisionKind.RESOLVED,
+                decided=self._now,
+                service=incident.service,
+                region=-1,
+                incident=incident.key,
+                group=incident.group,
+                onset=incident.onset,
+                restored=max(known) if len(known) == len(restored) and known else None,
+                confidence=round(incident.confidence, 4),
+            )
+        )
+
+
+def window_at(minutes: int) -> int:
+    """The place in ``WINDOWS`` of the shortest window that covers so many minutes."""
+    return min(int(np.searchsorted(np.array(WINDOWS), minutes)), len(WINDOWS) - 1)

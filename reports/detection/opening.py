@@ -1,0 +1,378 @@
+"""From a rise to an open region: which cells exceed, what explains them, what belongs together."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from reports.detection.confidence import incident_confidence
+from reports.detection.cycle import Cycle, window_at
+from reports.detection.decisions import (
+    Decision,
+    DecisionKind,
+    Evidence,
+    FloatArray,
+    IntArray,
+    SiblingCheck,
+)
+from reports.detection.onset import Rises, estimated_onset, null_shape, rises
+from reports.detection.outage import KEPT, PEAK_MINUTES, Incident, Outage
+from reports.detection.parameters import WINDOWS
+from reports.detection.recent import SPAN
+from reports.detection.scope import common_cause, is_echo, provider_scope, sibling_checks, upstream_confirmed
+from reports.detection.tails import log10_tail
+
+LOWERED_RULES = frozenset({"joined", "shared"})
+"""Rules that ask less of a cell because others are down."""
+_ECHO_WINDOW = 120
+
+
+class Opening(Cycle):
+    """The part of a cycle that looks for onsets."""
+
+    def _scan(self, rows: IntArray) -> None:
+        p, recent, minute = self.parameters, self.recent, self._now
+        cells = recent.cell[rows]
+        real = cells < self.services * self.regions
+        look = np.where(real, self.down[np.where(real, cells, 0)] == 0, minute % p.shared_every == 0)
+        rows = rows[look]
+        observed = recent.sums(rows, minute)[:, :-1].astype(np.float64)
+        # The screens that nearly everything fails, before anything dearer is looked up.
+        enough = observed[:, -1] >= p.joined_reports
+        rows, observed = rows[enough], observed[enough]
+        if not len(rows):
+            return
+        expected = recent.expected(rows, minute)[:, :-1]
+        tails = recent.tail_size[rows] > 0
+        if tails.any():
+            expected[tails] += self._late(rows[tails])
+        risen = ((observed >= p.joined_reports) & (observed >= p.least_ratio * expected)).any(axis=1)
+        if not risen.any():
+            return
+        rows, observed, expected = rows[risen], observed[risen], expected[risen]
+        cells = recent.cell[rows]
+        service, region = np.divmod(cells, self.regions)
+        real = service < self.services
+        pool = self.tree.has_children[region]
+        least = np.where(pool, p.pool_reports, p.leaf_reports)
+        loosest = np.where(pool, p.pool_log10, p.leaf_log10)
+        longest = np.where(pool, p.pool_window, WINDOWS[-1])
+        closed = minute - recent.closed_at[rows]
+        cooling = closed < p.cooling_minutes
+        lineage = self.tree.lineage[region]
+        shared = ((self.shared_until[lineage] > minute) & (lineage >= 0)).any(axis=1) & ~cooling & real
+        loosest = np.where(shared & ~pool, p.shared_log10, loosest)
+        least = np.where(shared & ~pool, p.joined_reports, least)
+        joined = np.zeros(len(rows), dtype=np.bool_)
+        if self.incidents:
+            above = self.down[np.where(real, service, 0)[:, None] * self.regions + np.maximum(lineage, 0)] == 1
+            above[:, 0] = False
+            joined = (above & (lineage >= 0)).any(axis=1) & real & ~cooling & ~pool
+            loosest = np.where(joined, p.joined_log10, loosest)
+            least = np.where(joined, p.joined_reports, least)
+        young = recent.baseline.exposure[service] < p.young_minutes
+        least = np.where(young, np.maximum(least, p.unknown_reports), least)
+        loosest = np.where(young, np.minimum(loosest, p.leaf_log10), loosest)
+        loosest = np.where(service == self.services, p.shared_pool_log10, loosest)
+        longest = np.where(service == self.services, 30, longest)
+        longest = np.where(cooling, np.minimum(closed, longest), longest)
+        inflation = np.where(pool & real, p.pool_null_inflation, p.null_inflation)
+        least = np.where(young & ~real, 10**9, least)
+        strength = recent.strength[rows]
+        found = rises(observed, expected, recent.dispersion[service], strength, least, loosest, longest, inflation, p)
+        if not len(found.index):
+            return
+        index = found.index
+        # The deepest first: a pool must know which of its parts are already down.
+        for k in np.argsort(-self.tree.depth[region[index]], kind="stable"):
+            i = index[k]
+            rule = "shared" if shared[i] and not pool[i] else "joined" if joined[i] else "pool" if pool[i] else "cell"
+            self._consider(int(rows[i]), int(service[i]), int(region[i]), found, int(k), rule, float(loosest[i]))
+
+    def _late(self, rows: IntArray) -> FloatArray:
+        """Reports still to come after a restoration, per window: no new outage is seen in them."""
+        p, recent = self.parameters, self.recent
+        end = self._now + 1 - recent.tail_from[rows][:, None]
+        start = np.maximum(end - np.array(WINDOWS)[None, :], 0)
+        amount = np.exp(-start / p.late_minutes) - np.exp(-end / p.late_minutes)
+        late: FloatArray = recent.tail_size[rows][:, None] * p.late_minutes * amount
+        return late
+
+    def _consider(self, row: int, service: int, region: int, found: Rises, k: int, rule: str, threshold: float) -> None:
+        """A cell rose beyond its threshold: open it, unless something else explains the rise."""
+        window = int(found.window[k])
+        if service == self.services:
+            self._consider_shared(region, window)
+            return
+        if self.muted_until.get(service, -1) > self._now:
+            return
+        if rule == "pool" and not self._broad(service, region, window):
+            return
+        networks = self._networks(service, region, WINDOWS[window])
+        if networks is not None and networks < self.parameters.least_networks:
+            return
+        if self.recent.baseline.exposure[service] < self.parameters.young_minutes and not self._changed(row):
+            return
+        evidence = self._evidence(
+            service, region, found.observed[k], found.expected[k], found.log10_p[k], threshold, WINDOWS[window], rule
+        )
+        if service not in self.incidents:
+            big = self._echo_of(service, region)
+            if big is not None:
+                self._tell_echo(service, big, evidence)
+                return
+        self._open(row, service, region, evidence)
+
+    def _consider_shared(self, region: int, window: int) -> None:
+        """All services of a region together rose: if several did, and the rise stays without its biggest,
+        lower the bar.
+        """
+        p, recent, minute = self.parameters, self.recent, self._now
+        cells = np.arange(self.services) * self.regions + region
+        every = recent.row_of[cells].astype(np.int64)
+        rows = every[every >= 0]
+        observed = recent.sums(rows, minute)[:, window].astype(np.float64)
+        expected = recent.expected(rows, minute)[:, window]
+        rising = (observed >= 2) & (observed > p.least_ratio * expected)
+        if rising.sum() < p.common_services:
+            return
+        top = int(np.argmax(observed - expected))
+        n = observed.sum() - observed[top]
+        e = max(float(expected.sum() - expected[top]), 1e-4)
+        if n < 4 or n < 1.7 * e:
+            return
+        mean = np.array([1.2 * e + 1e-4])
+        shape = null_shape(mean, np.array([0.03]), np.array([1e9]), p.clumping)
+        if log10_tail(np.array([n]), mean, shape)[0] < 0.6 * p.shared_pool_log10:
+            self.shared_until[region] = minute + p.shared_minutes
+
+    def _broad(self, service: int, region: int, window: int) -> bool:
+        """Whether a pool still exceeds without the parts that are down already and without its most excessive one."""
+        p, recent, minute = self.parameters, self.recent, self._now
+        own = recent.row_of[service * self.regions + region]
+        children = self.tree.children[region]
+        rows = recent.row_of[service * self.regions + children]
+        children, rows = children[rows >= 0], rows[rows >= 0].astype(np.int64)
+        inside = [
+            o.region for o in self._open_regions(service) if o.region != region and region in self.tree.above[o.region]
+        ]
+        largest = [r for r in inside if not any(q != r and q in self.tree.above[r] for q in inside)]
+        down_rows = recent.row_of[service * self.regions + np.array(largest, dtype=np.int64)].astype(np.int64)
+        every = np.concatenate([[own], rows, down_rows]).astype(np.int64)
+        n = recent.sums(every, minute)[:, window].astype(np.float64)
+        e = recent.expected(every, minute)[:, window]
+        child_n, child_e = n[1 : 1 + len(rows)].copy(), e[1 : 1 + len(rows)].copy()
+        for r, down_n, down_e in zip(largest, n[1 + len(rows) :], e[1 + len(rows) :], strict=True):
+            for j in np.flatnonzero(np.isin(children, self.tree.lineage[r])):
+                child_n[j] -= down_n
+                child_e[j] -= down_e
+        rest_n = n[0] - n[1 + len(rows) :].sum()
+        rest_e = e[0] - e[1 + len(rows) :].sum()
+        if len(rows):
+            top = int(np.argmax(child_n - child_e))
+            if child_n[top] > child_e[top]:
+                rest_n -= child_n[top]
+                rest_e -= child_e[top]
+        rest_e = max(float(rest_e), 1e-4)
+        if rest_n < 3 or rest_n < p.least_ratio * rest_e:
+            return False
+        mean = np.array([p.pool_null_inflation * rest_e + 1e-4])
+        shape = null_shape(mean, recent.dispersion[[service]], recent.strength[[own]], p.clumping)
+        return bool(log10_tail(np.array([rest_n]), mean, shape)[0] < 0.5 * p.pool_log10)
+
+    def _changed(self, row: int) -> bool:
+        """Where less than a day is known: whether the last quarter of an hour differs from the two hours before it."""
+        minute = self._now
+        assert self._first_minute is not None
+        seen = min(minute - self._first_minute + 1, SPAN - 8)
+        if seen < 30:
+            return False
+        course = self.recent.ordered(row, minute, seen)
+        now, past = course[-15:].sum(), course[:-15].sum()
+        usual = (past + 1.0) * 15.0 / (seen - 15)
+        return bool(now >= self.parameters.young_ratio * usual)
+
+    def _echo_of(self, service: int, region: int) -> Incident | None:
+        """The incident that explains the rise of ``service``, if one does: in this country, and in the world
+        as well.
+        """
+        for incident in self.incidents.values():
+            if incident.service == service:
+                continue
+            siblings = self.topology.providers[incident.service] == self.topology.providers[service]
+            if all(
+                is_echo(
+                    self._level(service, place, _ECHO_WINDOW),
+                    self._level(incident.service, place, _ECHO_WINDOW),
+                    siblings=siblings,
+                    parameters=self.parameters,
+                )
+                for place in {int(self.tree.country[region]), self.tree.world}
+            ):
+                return incident
+        return None
+
+    def _tell_echo(self, service: int, big: Incident, evidence: Evidence) -> None:
+        key = (service, big.service)
+        if self.echo_told.get(key, -(10**9)) >= big.opened:
+            return
+        self.echo_told[key] = self._now
+        own, other = (self._level(s, self.tree.world, _ECHO_WINDOW) for s in key)
+        figures = {
+            "echo_observed": own.observed,
+            "echo_expected": round(own.expected, 2),
+            "other_observed": other.observed,
+            "other_expected": round(other.expected, 2),
+            "share_of_excess": round(own.excess / max(other.excess, 1.0), 5),
+        }
+        self._decisions.append(
+            Decision(
+                kind=DecisionKind.ECHO,
+                decided=self._now,
+                service=service,
+                region=-1,
+                incident=big.key,
+                group=big.group,
+                echo_of=big.key,
+                evidence=_with_figures(evidence, figures),
+            )
+        )
+
+    def _checks(self, incident: Incident) -> tuple[SiblingCheck, ...]:
+        siblings = [s for s in self._siblings[incident.service] if s != incident.service]
+        if not siblings:
+            return ()
+        window = WINDOWS[window_at(min(max(self._now - incident.onset + 1, 5), WINDOWS[-1]))]
+        levels = {s: self._level(s, self.tree.world, window) for s in siblings[:50]}
+        echoes = [
+            s for s, big in self.echo_told if big == incident.service and self.echo_told[s, big] >= incident.opened
+        ]
+        return sibling_checks(incident.service, levels, self.incidents, echoes, window)
+
+    def _regroup(self, incident: Incident) -> None:
+        """Put an incident that has just begun or grown into the group it belongs to."""
+        others = [i for i in self.incidents.values() if i is not incident]
+        siblings = [i for i in others if i.service in self._siblings[incident.service]]
+        if siblings:
+            members = [incident, *siblings]
+            name = self.topology.providers[incident.service]
+        else:
+            if self._now - incident.opened > self.parameters.shared_minutes:
+                return
+            members = common_cause(incident, others, self.parameters)
+            name = "common"
+        if not members:
+            return
+        group = next((i.group for i in sorted(members, key=lambda i: i.opened) if i.group), f"{name}@{self._now}")
+        services = [i.service for i in members]
+        by_service = {i.service: i for i in members}
+        if upstream_confirmed(self.topology, services, by_service):
+            scope = "upstream suspected"
+        elif siblings:
+            scope = provider_scope(self._siblings[incident.service], services)
+        else:
+            scope = incident.scope
+        for member in members:
+            if member.group != group or (siblings and member.scope != scope):
+                member.group, member.scope = group, scope or member.scope
+                self._decisions.append(
+                    Decision(
+                        kind=DecisionKind.GROUPED,
+                        decided=self._now,
+                        service=member.service,
+                        region=-1,
+                        incident=member.key,
+                        group=group,
+                        onset=member.onset,
+                        scope=member.scope,
+                        siblings=self._checks(member),
+                    )
+                )
+
+    def _open(self, row: int, service: int, region: int, evidence: Evidence) -> None:
+        minute, recent = self._now, self.recent
+        incident = self.incidents.get(service)
+        if incident is not None and self._dormant(incident):
+            for outage in incident.open_regions():
+                self._end(incident, outage, "forgotten")
+            self._resolve(incident)
+            incident = None
+        fresh = incident is None
+        if incident is None:
+            key = f"{self.topology.services[service]}@{minute}"
+            incident = Incident(key=key, service=service, opened=minute, onset=minute, scope="product")
+            self.incidents[service] = incident
+        before = incident.regions.get(region)
+        reach = self.parameters.onset_reach
+        usual = recent.course(row, minute, reach)
+        if recent.tail_size[row] > 0:
+            age = np.arange(minute - reach + 1, minute + 1) - recent.tail_from[row]
+            usual = usual + recent.tail_size[row] * np.exp(-np.maximum(age, 0) / self.parameters.late_minutes) * (
+                age >= 0
+            )
+        onset = minute + 1 - estimated_onset(recent.ordered(row, minute, reach), usual)
+        own = evidence.rule not in LOWERED_RULES
+        if not own and incident.regions:
+            # A few scattered reports long before are not the beginning of what others began.
+            onset = max(onset, min(incident.earliest() - self.parameters.onset_lead, minute))
+        if before is not None:
+            onset = max(onset, (before.declared or minute) - 1)
+        first = minute - SPAN + 1
+        outage = Outage(
+            service=service, region=region, incident=incident.key, onset=onset, detected=minute, first=first, own=own
+        )
+        outage.reports[np.arange(first, minute) % KEPT] = recent.ordered(row, minute, SPAN)[:-1]
+        self._recall_votes(outage)
+        outage.noticed = minute
+        outage.confidence = incident_confidence(evidence)
+        if before is not None:
+            outage.onset, outage.detected = before.onset, before.detected
+            outage.peak, outage.peak_reports, outage.told_peak = before.peak, before.peak_reports, before.told_peak
+            outage.total_reports, outage.total_votes = before.total_reports, before.total_votes
+        incident.regions[region] = outage
+        incident.onset = incident.earliest()
+        # Regions that joined at a lowered bar prove nothing that the first did not.
+        incident.confidence = max(incident.confidence, outage.confidence if own else 0.0)
+        incident.last_change = minute
+        self.down[self._cell(outage)] = 1
+        self._hold(outage)
+        self._decisions.append(
+            Decision(
+                kind=DecisionKind.OPENED if before is None else DecisionKind.REOPENED,
+                decided=minute,
+                service=service,
+                region=region,
+                incident=incident.key,
+                group=incident.group,
+                onset=onset,
+                began=incident.onset,
+                peak=outage.peak or minute,
+                peak_reports=max(outage.peak_reports, round(outage.recent(minute - 1, PEAK_MINUTES))),
+                confidence=round(incident.confidence, 4),
+                scope=incident.scope if fresh else "",
+                evidence=evidence,
+                siblings=self._checks(incident) if fresh else (),
+            )
+        )
+        self._regroup(incident)
+
+    def _dormant(self, incident: Incident) -> bool:
+        """Whether nothing has been heard from an incident for so long that a new rise is another outage."""
+        regions = incident.regions.values()
+        if any(o.state in ("down", "recovering") for o in regions):
+            return False
+        last = max((o.restored or o.noticed) for o in regions)
+        return self._now - last >= self.parameters.separate_minutes
+
+    def _recall_votes(self, outage: Outage) -> None:
+        for past in self.recent.minutes:
+            if past.minute >= self._now or not past.working.any():
+                continue
+            hit = past.cells // self.regions == outage.service
+            inside = (self.tree.lineage[past.cells[hit] % self.regions] == outage.region).any(axis=1)
+            outage.votes[past.minute % KEPT] = past.working[hit][inside].sum()
+
+
+def _with_figures(evidence: Evidence, figures: dict[str, float]) -> Evidence:
+    return replace(evidence, figures={**evidence.figures, **figures})
