@@ -7,7 +7,7 @@ revision the administrator saw; when another administrator has acted since, the 
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from django.contrib.auth.models import User
@@ -18,6 +18,10 @@ from reports.detection.decisions import Basis, SignalKind
 from reports.incidents import timeline
 from reports.incidents.timeline import EntryKind
 from reports.models import Incident, Region, RegionalOutage, Relapse, Word
+
+# How far before the onset that is known: planned work is announced some days ahead, and an onset is corrected by hours.
+# What lies further back is a slip of the hand, and every chart and export of the incident would begin there.
+LONGEST_BEFORE = timedelta(days=7)
 
 
 class ConflictError(Exception):
@@ -153,8 +157,8 @@ def override_region(
 
     It holds at once; the engine hears of it with its next cycle and does not contradict it. A region that was no part
     of the incident joins it when declared down; an incident whose last region is declared restored is resolved. Raises
-    ``ValueError`` without a reason, for an unknown state or region and for an instant in the future,
-    :class:`ConflictError` where the word does not fit the incident.
+    ``ValueError`` without a reason, for an unknown state or region and for an instant in the future or long before the
+    incident, :class:`ConflictError` where the word does not fit the incident.
     """
     state, reason = RegionWord(state), _required(reason)
     if at > now:
@@ -164,6 +168,8 @@ def override_region(
         raise ValueError(_("There is no region %(code)s.") % {"code": region_code})
     with transaction.atomic():
         incident = locked(incident_id)
+        if too_early := long_before(incident, at):
+            raise ValueError(too_early)
         row = RegionalOutage.objects.filter(incident=incident, region=region).first()
         if row is not None and _says_so_already(row, state, at):
             return row
@@ -221,6 +227,17 @@ def override_region(
 def locked(incident_id: int) -> Incident:
     """The incident with its row locked until the end of the transaction: whoever writes of it takes this lock first."""
     return Incident.objects.select_for_update(of=("self",)).select_related("service").get(pk=incident_id)
+
+
+def long_before(incident: Incident, at: datetime) -> str:
+    """Why ``at`` cannot belong to the incident: it lies long before its onset. Empty where it does not."""
+    if at >= incident.onset_at - LONGEST_BEFORE:
+        return ""
+    return _("The time lies more than %(days)s days before %(ref)s began (%(onset)s).") % {
+        "days": LONGEST_BEFORE.days,
+        "ref": incident.ref,
+        "onset": timeline.clock_time(incident.onset_at),
+    }
 
 
 def _fresh(incident: Incident, revision: int | None) -> None:

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from reports.detection.decisions import SignalKind
 from reports.incidents import timeline
-from reports.incidents.lifecycle import locked
+from reports.incidents.lifecycle import locked, long_before
 from reports.incidents.timeline import EntryKind
 from reports.models import Incident, Region, Statement, Word
 
@@ -40,6 +40,8 @@ def add_statement(
     _check(text=text, url=url, said_at=said_at, meaning=meaning, region_code=region_code, region=region, now=now)
     with transaction.atomic():
         incident = locked(incident_id)
+        if too_early := _too_early(incident, said_at, meaning):
+            raise ValidationError({"said_at": too_early})
         same = Statement.objects.filter(
             incident=incident, region=region, meaning=meaning, text=text, url=url, said_at=said_at
         ).first()
@@ -109,6 +111,15 @@ def _check(
         errors["region"] = _("There is no region %(code)s.") % {"code": region_code}
     if errors:
         raise ValidationError(errors)
+
+
+def _too_early(incident: Incident, said_at: datetime, meaning: str) -> str:
+    if meaning == Statement.Meaning.RESTORED and said_at < incident.onset_at:
+        return _("%(ref)s began at %(onset)s only: it cannot have been over before.") % {
+            "ref": incident.ref,
+            "onset": timeline.clock_time(incident.onset_at),
+        }
+    return long_before(incident, said_at)
 
 
 def _is_open(incident: Incident) -> bool:

@@ -292,7 +292,7 @@ def test_methodology_states_the_parameters_in_force(client: Client, db: None) ->
 
 
 def test_a_page_stays_light(client: Client, outage: str) -> None:
-    """Over the wire, compressed: well below what issue 5 asks for a first visit without the map."""
+    """Over the wire, compressed: a first visit without the map, on a slow line."""
     sizes = {
         address: len(client.get(address, headers={"Accept-Encoding": "gzip"}).content)
         for address in ("/", "/services/whatsapp/", f"/incidents/{outage}/")

@@ -224,6 +224,8 @@ def test_a_word_that_does_not_fit_is_refused(incident: Incident, duty: User, wor
         word("GB-ENG", RegionWord.RESTORED, 5)
     with pytest.raises(ValueError, match="future"):
         word("GB-ENG", RegionWord.RESTORED, 41)
+    with pytest.raises(ValueError, match="more than 7 days before"):
+        word("GB-ENG", RegionWord.DOWN, -8 * 24 * 60)
     with pytest.raises(ValueError, match="no region XX"):
         word("XX", RegionWord.DOWN, 30)
     with pytest.raises(ValueError, match="reason"):
@@ -287,3 +289,11 @@ def test_nobody_can_have_said_anything_in_the_future_or_nowhere(incident: Incide
     with pytest.raises(ValidationError) as refused:
         say(incident, duty, world, said_at=world.at(25) + timedelta(seconds=1), region_code="XX")
     assert set(refused.value.message_dict) == {"said_at", "region"}
+
+
+def test_a_provider_may_announce_days_ahead_but_not_years(incident: Incident, duty: User, world: World) -> None:
+    assert say(incident, duty, world, said_at=world.at(-3 * 24 * 60)).pk
+    for wrong in ({"said_at": world.at(-365 * 24 * 60)}, {"said_at": world.at(-1), "meaning": "restored"}):
+        with pytest.raises(ValidationError) as refused:
+            say(incident, duty, world, **wrong)
+        assert list(refused.value.message_dict) == ["said_at"]
