@@ -66,7 +66,7 @@ def test_what_did_not_change_is_not_compressed_again(sources, monkeypatch):
 
     def noting(data: bytes, quality: int) -> bytes:
         compressed.append(data)
-        return compress(data, quality=quality)
+        return bytes(compress(data, quality=quality))
 
     monkeypatch.setattr(brotli, "compress", noting)
     static.collect_if_stale()
