@@ -10,7 +10,7 @@ import numpy as np
 
 from reports.detection.decisions import Evidence, FloatArray
 
-COEFFICIENTS = np.array([0.0, 0.1, 1.0, 0.0])
+COEFFICIENTS = np.array([-1.029, 1.445, 0.148, 2.702])
 """For: one, -log10 p beyond the threshold, ln(observed / expected), whether a pool opened it."""
 
 

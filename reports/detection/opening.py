@@ -214,6 +214,9 @@ class Opening(Cycle):
         return None
 
     def _tell_echo(self, service: int, big: Incident, evidence: Evidence) -> None:
+        # In its first minutes a sibling that truly falls is as small beside the other as an echo is.
+        if self._now - big.opened < self.parameters.echo_patience:
+            return
         key = (service, big.service)
         if self.echo_told.get(key, -(10**9)) >= big.opened:
             return

@@ -32,8 +32,8 @@ class Parameters:
     """
 
     clumping: float = 0.15
-    null_inflation: float = 1.25
-    pool_null_inflation: float = 1.6
+    null_inflation: float = 1.5
+    pool_null_inflation: float = 2.2
     least_ratio: float = 2.5
     leaf_log10: float = -7.5
     pool_log10: float = -7.0
@@ -85,7 +85,7 @@ class Parameters:
     wrong_votes_weight: float = 50.0
     least_votes: int = 3
     vote_window: int = 15
-    interval_slack: int = 2
+    interval_slack: int = 1
     statement_weight: float = 5.0
     statement_reach: float = 30.0
     silent_minutes: int = 90
@@ -95,6 +95,7 @@ class Parameters:
     echo_share: float = 0.055
     echo_share_sibling: float = 0.0455
     echo_relative: float = 0.15
+    echo_patience: int = 8
     common_onset: int = 12
     common_overlap: float = 0.5
     common_services: int = 3

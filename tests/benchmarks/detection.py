@@ -116,7 +116,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--suites", default=",".join(SUITES))
     parser.add_argument("--seeds", default=",".join(map(str, UNSEEN_SEEDS)))
-    parser.add_argument("--days", type=int, default=28)
+    parser.add_argument("--days", type=int, default=21)
+    parser.add_argument("--no-peers", action="store_true")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     found: list[dict[str, Any]] = []
@@ -125,7 +126,9 @@ def main() -> None:
     _say("|---" * (len(_SHOWN) + 1) + "|")
     for name in options.suites.split(","):
         for seed in map(int, options.seeds.split(",")):
-            figures = suite_figures(name, seed, options.days, peers=name in ("standard", "hard"))
+            figures = suite_figures(
+                name, seed, options.days, peers=name in ("standard", "hard") and not options.no_peers
+            )
             pairs += figures["confidence"]
             _say(_line(f"**engine**, {name}, {seed}", figures["verdict"]))
             for label, verdict in figures.get("peers", {}).items():

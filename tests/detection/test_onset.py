@@ -11,11 +11,11 @@ from reports.detection.tails import log10_tail
 
 
 def test_the_worked_example_of_the_documentation() -> None:
-    mean = np.array([0.5 * 1.25 + 0.0001])
-    shape = null_shape(mean, np.array([0.06]), np.array([400.0]), 0.15)
-    assert shape[0] == pytest.approx(3.306, abs=0.001)
-    assert log10_tail(np.array([9.0]), mean, shape)[0] == pytest.approx(-5.4, abs=0.01)
-    assert log10_tail(np.array([12.0]), mean, shape)[0] == pytest.approx(-7.56, abs=0.01)
+    mean = np.array([0.5 * Parameters().null_inflation + 0.0001])
+    shape = null_shape(mean, np.array([0.06]), np.array([400.0]), Parameters().clumping)
+    assert shape[0] == pytest.approx(3.810, abs=0.001)
+    assert log10_tail(np.array([9.0]), mean, shape)[0] == pytest.approx(-5.01, abs=0.01)
+    assert log10_tail(np.array([13.0]), mean, shape)[0] == pytest.approx(-7.77, abs=0.01)
 
 
 @given(st.integers(2, 50), st.integers(1, 40), st.floats(0.0, 0.2))
