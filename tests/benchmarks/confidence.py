@@ -58,9 +58,8 @@ def main() -> None:
     for low, high in ((0, 0.3), (0.3, 0.6), (0.6, 0.8), (0.8, 0.9), (0.9, 0.97), (0.97, 1.01)):
         band = (said >= low) & (said < high)
         if band.any():
-            write(
-                f"{low:.2f}-{min(high, 1):.2f}: {band.sum()} said {said[band].mean():.3f} real {truth[band].mean():.3f}\n"
-            )
+            write(f"{low:.2f}-{min(high, 1):.2f}: {band.sum()} incidents, ")
+            write(f"said {said[band].mean():.3f}, real {truth[band].mean():.3f}\n")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,45 @@
+"""How a country follows its regions."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from reports.detection.baseline import Baseline
+from reports.detection.decisions import DecisionKind, Topology
+from reports.detection.engine import Engine
+from tests.detection.conftest import START
+from tests.detection.test_engine import ALPHA, ENGLAND, GB, SCOTLAND, WALES, Crowd, of, watched
+
+
+def test_a_country_is_down_while_a_region_of_it_is_and_back_with_the_last(
+    topology: Topology, baseline: Baseline
+) -> None:
+    crowd = Crowd(500)
+    for region, end in ((ENGLAND, 220), (SCOTLAND, 280), (WALES, 250)):
+        crowd.down(ALPHA, region, 150, end, 2.0)
+    found = watched(Engine(topology, baseline), crowd, 0, 500)
+    assert of(found, DecisionKind.OPENED, GB)
+    (recovering,) = of(found, DecisionKind.RECOVERING, GB)
+    assert recovering.decided - START >= 275
+    (back,) = of(found, DecisionKind.RESTORED, GB)
+    last = max(of(found, DecisionKind.RESTORED, SCOTLAND), key=lambda d: d.decided)
+    assert back.restored == last.restored
+    assert back.decided >= last.decided
+
+
+def test_a_country_is_back_although_a_region_with_few_reports_stays_unknown(
+    topology: Topology, baseline: Baseline
+) -> None:
+    crowd = Crowd(900)
+    age = np.arange(150)
+    for region, rate in ((ENGLAND, 8.0), (SCOTLAND, 8.0), (WALES, 0.6)):
+        crowd.reports[ALPHA, region, 150:300] += crowd.rng.poisson(rate * (0.1 + 0.9 * np.exp(-age / 25)))
+    # Only in Wales nobody says that it works again.
+    for region in (ENGLAND, SCOTLAND):
+        votes = 300 + crowd.rng.exponential(10, 25).astype(int)
+        np.add.at(crowd.working[ALPHA, region], votes, 1)
+    found = watched(Engine(topology, baseline), crowd, 0, 900)
+    assert of(found, DecisionKind.UNKNOWN, WALES)
+    assert not of(found, DecisionKind.RESTORED, WALES)
+    assert of(found, DecisionKind.RESTORED, GB)
+    assert of(found, DecisionKind.RESOLVED)
