@@ -23,5 +23,5 @@ urlpatterns = [
     path("incidents/<slug:ref>/export.csv", views.IncidentExportView.as_view(), name="incident-export"),
     path("schema/", schema.SchemaView.as_view(), name="schema"),
     # Only with its slash: without one, Django leads the way to the address that has it.
-    re_path(r"^.*/$", views.UnknownCallView.as_view()),
+    re_path(r"^(?:.*/)?$", views.UnknownCallView.as_view()),
 ]

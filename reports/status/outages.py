@@ -125,13 +125,6 @@ def reach(rows: IntArray) -> IntArray:
     return nearest
 
 
-def topmost(rows: Iterable[int]) -> tuple[int, ...]:
-    """Those of the regions that lie in no other one of them."""
-    chosen = set(rows)
-    lineage = catalogue.tree().lineage
-    return tuple(row for row in sorted(chosen) if not chosen.intersection(lineage[row][1:].tolist()))
-
-
 def people(states: Mapping[int, str]) -> int:
     """How many people live where it is down or recovering; nobody twice where regions nest.
 

@@ -108,3 +108,10 @@ def test_an_unknown_call_is_not_found_in_the_shape_of_the_others(world: World, c
 def test_an_address_without_its_slash_leads_to_the_one_with_it(world: World, client, uncollected):
     response = client.get("/api/v1/services")
     assert (response.status_code, response.headers["Location"]) == (301, "/api/v1/services/")
+
+
+@pytest.mark.parametrize("path", ["/api/v1/", "/api/v1/nothing/", "/api/v1/services/whatsapp/nothing/"])
+def test_an_unknown_call_is_told_so_in_the_shape_of_the_other_errors(client, db, path):
+    response = client.get(path)
+    assert response.status_code == 404
+    assert list(response.json()) == ["detail"]
