@@ -66,7 +66,8 @@ class Following(Opening):
         # Only for a pool: with hundreds of regions down, asking each about all others would take seconds a minute.
         if self.tree.has_children[outage.region] and self._is_sum(incident, outage):
             parts = [o for o in siblings if o is not outage and outage.region in self.tree.above[o.region]]
-            if not any(o.state in ("down", "recovering", "unknown") for o in parts):
+            self._follow_sum(incident, outage, {o.state for o in parts})
+            if not any(o.state in ("down", "recovering") for o in parts):
                 self._close_sum(incident, outage, lately, float(usual[-20:].sum()))
             return
         if minute - outage.detected < 5 or minute - outage.onset < p.least_age:
@@ -207,18 +208,38 @@ class Following(Opening):
         self._end(incident, outage, "restored")
         self._tell(DecisionKind.RESTORED, incident, outage, self._findings(found))
 
+    def _follow_sum(self, incident: Incident, outage: Outage, parts: set[str]) -> None:
+        """A pool is down while a part of it is, and from then on recovering, until it can be said to be back."""
+        if "down" in parts:
+            if outage.state != "down":
+                self._return(incident, outage)
+        elif outage.state == "down":
+            outage.state = "recovering"
+            outage.recovering = self._now
+            self._tell(DecisionKind.RECOVERING, incident, outage)
+
     def _close_sum(self, incident: Incident, outage: Outage, lately: float, usual: float) -> None:
-        """A pool is back when all its parts are and the rest of it is quiet."""
+        """A pool is back when those parts are that sent nearly all of its reports, and the rest of it is quiet.
+
+        Of a country with dozens of regions some always have too few reports to say: they stay unknown, and the country
+        is back without them. Where too many are unknown, so is the pool.
+        """
         parts = [o for o in incident.regions.values() if o is not outage and outage.region in self.tree.above[o.region]]
         if lately > 2.0 * usual + 2 + 20 * 0.1 * sum(o.excess for o in parts):
             return
         if self._now - max((o.declared or o.noticed) for o in parts) < 5:
             return
-        if any(o.restored is None for o in parts):
-            self._end(incident, outage, "forgotten")
-            self._tell(DecisionKind.UNKNOWN, incident, outage)
+        back = [o for o in parts if o.restored is not None]
+        everything = sum(o.total_reports for o in parts)
+        if sum(o.total_reports for o in back) < self.parameters.pool_back_share * everything:
+            if outage.state != "unknown":
+                outage.state = "unknown"
+                self.down[self._cell(outage)] = 2
+                self._tell(DecisionKind.UNKNOWN, incident, outage)
+            if not any(o.state == "unknown" for o in parts):
+                self._end(incident, outage, "forgotten")
             return
-        last = max(parts, key=lambda o: o.restored or 0)
+        last = max(back, key=lambda o: o.restored or 0)
         outage.restored, outage.basis = last.restored, last.basis
         outage.restored_low, outage.restored_high = last.restored_low, last.restored_high
         outage.excess = sum(o.excess for o in parts)

@@ -22,6 +22,8 @@ class Parameters:
     Onset: ``onset_reach`` minutes it is looked for backwards; ``onset_lead`` minutes that a region which joined at a
     lowered bar may have begun before the incident.
 
+    ``pool_back_share``: the share of a pool's reports whose regions must be back before the pool is.
+
     Slow factor: ``factor_*`` as in docs/detection.md (pseudo reports; bounds).
 
     Restoration: ``tail_minutes`` decay of late reports, ``steady_share`` what a cell still down keeps of its excess at
@@ -49,6 +51,7 @@ class Parameters:
     held_minutes: int = 360
     least_networks: int = 3
     pool_window: int = 60
+    pool_back_share: float = 0.9
     shared_minutes: int = 45
     shared_every: int = 3
     onset_reach: int = 60
