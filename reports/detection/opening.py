@@ -336,7 +336,7 @@ class Opening(Cycle):
         incident.regions[region] = outage
         incident.onset = incident.earliest()
         # Regions that joined at a lowered bar prove nothing that the first did not.
-        incident.confidence = max(incident.confidence, outage.confidence if own else 0.0)
+        incident.confidence = max(incident.confidence, outage.confidence if own or fresh else 0.0)
         incident.last_change = minute
         self.down[self._cell(outage)] = 1
         self._hold(outage)
