@@ -5,7 +5,6 @@ import django.db.models.functions.text
 from django.conf import settings
 from django.db import migrations, models
 
-
 REPORT_TABLE = """
 CREATE TABLE reports_report (
     id uuid PRIMARY KEY,
