@@ -33,6 +33,9 @@ RETENTION_DAYS = environment.number("RETENTION_DAYS", default=30, low=2, high=36
 LOG_LEVEL = environment.text("LOG_LEVEL", "INFO").upper()
 # The scenario whose clock the whole site follows; empty: the real clock.
 REPLAY = environment.text("REPLAY")
+_SCENARIOS = {path.stem for path in (BASE_DIR / "reports" / "data" / "scenarios").glob("*.json")}
+if REPLAY and REPLAY not in _SCENARIOS:
+    raise environment.refuse("REPLAY", REPLAY, f"nothing, or one of: {', '.join(sorted(_SCENARIOS))}")
 
 DATABASE_URL = environment.url("DATABASE_URL", ("postgresql", "postgres")) or embedded.database_url(DATA_DIR)
 REDIS_URL = environment.url("REDIS_URL", ("redis", "rediss", "unix")) or embedded.broker_url(DATA_DIR)

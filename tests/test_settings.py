@@ -37,6 +37,7 @@ def start(tmp_path, show="PORT", **environment):
         ("LOG_LEVEL", "loud"),
         ("ADMIN_USER", "root"),
         ("HTTPS", "ja"),
+        ("REPLAY", "nope"),
     ],
 )
 def test_an_odd_value_stops_the_start_and_names_the_variable(tmp_path, name, value):

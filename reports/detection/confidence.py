@@ -13,6 +13,9 @@ from reports.detection.decisions import Evidence, FloatArray
 COEFFICIENTS = np.array([-1.029, 1.445, 0.148, 2.702])
 """For: one, -log10 p beyond the threshold, ln(observed / expected), whether a pool opened it."""
 
+MOST = 0.99
+"""Nobody has checked enough incidents to promise more than this of one."""
+
 
 def features(evidence: Evidence) -> tuple[float, float, float, float]:
     """What the confidence rests on, in the order of ``COEFFICIENTS``; large values are capped."""
@@ -28,7 +31,7 @@ def probability(values: FloatArray, coefficients: FloatArray = COEFFICIENTS) -> 
 
 
 def incident_confidence(evidence: Evidence) -> float:
-    """Probability in (0, 1) that what opened on this evidence is an outage; 1 where an administrator said so."""
+    """Probability, at most ``MOST``, that what opened on this evidence is an outage; 1 by an administrator's word."""
     if evidence.rule == "admin":
         return 1.0
-    return float(probability(np.array(features(evidence))))
+    return min(float(probability(np.array(features(evidence)))), MOST)

@@ -193,7 +193,8 @@ class Cycle:
         minute, recent = self._now, self.recent
         outage.state = how
         outage.declared = minute
-        incident.last_change = minute
+        if how != "forgotten":  # giving up on a region is no news of the outage
+            incident.last_change = minute
         cell = self._cell(outage)
         self.down[cell] = 0
         row = recent.row_of[cell]
@@ -255,6 +256,7 @@ class Cycle:
                 incident=incident.key,
                 group=incident.group,
                 onset=incident.onset,
+                began=incident.onset,
                 restored=max(known) if len(known) == len(restored) and known else None,
                 confidence=round(incident.confidence, 4),
             )

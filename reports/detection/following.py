@@ -25,10 +25,23 @@ class Following(Opening):
         incident.voices = None
         for outage in open_regions:
             self._watch(incident, outage, open_regions)
-        if any(o.state in ("down", "recovering", "unknown") for o in open_regions):
+        if any(o.state in ("down", "recovering") for o in open_regions):
+            return
+        unknown = [o for o in open_regions if o.state == "unknown"]
+        if unknown and (
+            minute - incident.last_change < self.parameters.lingering_minutes or not self._mostly_back(incident)
+        ):
             return
         if minute - incident.last_change >= self.parameters.settled_minutes:
+            for outage in unknown:
+                self._end(incident, outage, "forgotten")
             self._resolve(incident)
+
+    def _mostly_back(self, incident: Incident) -> bool:
+        """Whether the regions that are back sent nearly all the reports: a few unknown ones keep no incident open."""
+        regions = incident.regions.values()
+        back = sum(o.total_reports for o in regions if o.restored is not None)
+        return back >= self.parameters.pool_back_share * sum(o.total_reports for o in regions)
 
     def _watch(self, incident: Incident, outage: Outage, siblings: list[Outage]) -> None:
         p, minute = self.parameters, self._now

@@ -288,6 +288,7 @@ class Opening(Cycle):
                         incident=member.key,
                         group=group,
                         onset=member.onset,
+                        began=member.onset,
                         scope=member.scope,
                         siblings=self._checks(member),
                     )

@@ -22,7 +22,8 @@ class Parameters:
     Onset: ``onset_reach`` minutes it is looked for backwards; ``onset_lead`` minutes that a region which joined at a
     lowered bar may have begun before the incident.
 
-    ``pool_back_share``: the share of a pool's reports whose regions must be back before the pool is.
+    ``pool_back_share``: the share of a pool's, or an incident's, reports whose regions must be back before it is;
+    ``lingering_minutes`` without a change after which the few regions still unknown are given up with the incident.
 
     Slow factor: ``factor_*`` as in docs/detection.md (pseudo reports; bounds).
 
@@ -103,4 +104,5 @@ class Parameters:
     common_overlap: float = 0.5
     common_services: int = 3
     settled_minutes: int = 30
+    lingering_minutes: int = 60
     gap_expected: float = 12.0

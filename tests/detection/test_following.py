@@ -57,3 +57,11 @@ def test_a_country_is_unknown_with_a_region_that_sent_much_of_its_reports(
     assert of(found, DecisionKind.UNKNOWN, GB)
     assert not of(found, DecisionKind.RESTORED, GB)
     assert of(found, DecisionKind.RESOLVED)
+
+
+def test_a_few_unknown_regions_do_not_keep_an_incident_open(topology: Topology, baseline: Baseline) -> None:
+    found = watched(Engine(topology, baseline), tiring(0.5), 0, 900)
+    (resolved,) = of(found, DecisionKind.RESOLVED)
+    last = max(d.decided for d in of(found, DecisionKind.RESTORED))
+    assert 60 <= resolved.decided - last <= 70
+    assert resolved.restored is None

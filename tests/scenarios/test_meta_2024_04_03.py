@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from itertools import combinations
@@ -127,6 +128,15 @@ def test_every_report_that_was_sent_is_stored_and_counted_once(played: scenarios
     assert Report.objects.count() == sent
     counted = sum(ReportCount.objects.filter(minute__gte=played.start).values_list("reports", flat=True))
     assert counted == Report.objects.filter(counted=True).count()
+
+
+def test_at_the_end_of_the_day_nothing_is_left_down_and_the_incidents_are_over() -> None:
+    for service in ("whatsapp", "instagram"):
+        found = incident(service)
+        states = Counter(row.state for row in found.regions.all())
+        assert not states["down"], states
+        assert not states["recovering"], states
+        assert found.resolved_at is not None, states
 
 
 def test_playing_it_again_changes_nothing(played: scenarios.Scenario) -> None:
