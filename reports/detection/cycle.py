@@ -176,9 +176,15 @@ class Cycle:
             figures=figures or {},
         )
 
-    def _open_regions(self, service: int) -> list[Outage]:
-        incident = self.incidents.get(service)
-        return incident.open_regions() if incident else []
+    def _lately_down(self, service: int, minutes: int) -> set[int]:
+        """Regions that are open or were within the last ``minutes``: they explain what a pool saw in that time.
+
+        The rows remember when they were closed also after the incident is resolved.
+        """
+        recent, incident = self.recent, self.incidents.get(service)
+        closed = recent.cell[: recent.used][recent.closed_at[: recent.used] > self._now - minutes]
+        ended = closed[closed // self.regions == service] % self.regions
+        return set(ended.tolist()) | {o.region for o in (incident.open_regions() if incident else ())}
 
     def _hold(self, outage: Outage) -> None:
         """Keep the slow factor of the outage's country and of the world as it was: an outage is no slow drift."""

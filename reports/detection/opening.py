@@ -154,9 +154,8 @@ class Opening(Cycle):
         children = self.tree.children[region]
         rows = recent.row_of[service * self.regions + children]
         children, rows = children[rows >= 0], rows[rows >= 0].astype(np.int64)
-        inside = [
-            o.region for o in self._open_regions(service) if o.region != region and region in self.tree.above[o.region]
-        ]
+        lately = self._lately_down(service, WINDOWS[window] + p.settled_minutes)
+        inside = [r for r in sorted(lately) if r != region and region in self.tree.above[r]]
         largest = [r for r in inside if not any(q != r and q in self.tree.above[r] for q in inside)]
         down_rows = recent.row_of[service * self.regions + np.array(largest, dtype=np.int64)].astype(np.int64)
         every = np.concatenate([[own], rows, down_rows]).astype(np.int64)

@@ -65,3 +65,14 @@ def test_a_few_unknown_regions_do_not_keep_an_incident_open(topology: Topology, 
     last = max(d.decided for d in of(found, DecisionKind.RESTORED))
     assert 60 <= resolved.decided - last <= 70
     assert resolved.restored is None
+
+
+def test_a_country_does_not_go_down_for_what_regions_of_it_have_just_got_over(
+    topology: Topology, baseline: Baseline
+) -> None:
+    crowd = Crowd(500)
+    crowd.down(ALPHA, ENGLAND, 150, 210, 3.0)
+    crowd.down(ALPHA, SCOTLAND, 170, 210, 3.0)
+    found = watched(Engine(topology, baseline), crowd, 0, 500)
+    ended = max(d.decided for d in of(found, DecisionKind.RESTORED, SCOTLAND))
+    assert not [d for d in of(found, DecisionKind.OPENED) if d.decided >= ended - 5]
