@@ -190,11 +190,12 @@ def run(
     half_hours = HalfHours(recording, topology)
     engine = Engine(topology, Baseline.empty(topology), parameters=parameters)
     starts = np.searchsorted(recording.minute, np.arange(first, last + 2))
-    gaps: list[tuple[int, int, int, int]] = []
+    gaps: dict[tuple[int, int], int] = {}
     networks = recording.networks
     for minute in range(first, last + 1):
         if minute - first in EARLY_FITS or (minute % _DAY == 0 and minute - first >= EARLY_FITS[-1]):
-            excluded = [*ledger.spans(minute), *gaps]
+            silent = [(-1, place, since, until) for (place, since), until in gaps.items()]
+            excluded = [*ledger.spans(minute), *silent]
             engine.adopt(fit(half_hours.history(first, minute, excluded), topology))
             if progress is not None:
                 progress((minute - first) / (last - first + 1))
@@ -209,6 +210,6 @@ def run(
         )
         for decision in engine.step(counts):
             ledger.enter(decision)
-        if engine.blind:
-            gaps.append((-1, -1, minute - BIN_MINUTES, minute + 1))
+        for place in np.flatnonzero(engine.gaps.blind).tolist():
+            gaps[place, int(engine.gaps.since[place])] = minute + 1
     return ledger

@@ -13,7 +13,8 @@ from reports.detection.decisions import (
     MinuteCounts,
     Topology,
 )
-from reports.detection.outage import Incident, Outage
+from reports.detection.gaps import Gaps
+from reports.detection.outage import KEPT, Incident, Outage
 from reports.detection.parameters import WINDOWS, Parameters
 from reports.detection.recent import Recent
 from reports.detection.restoration import Assessment, CrowdHabits
@@ -42,8 +43,7 @@ class Cycle:
         self.shared_until = np.zeros(self.regions, dtype=np.int64)
         self.echo_told: dict[tuple[int, int], int] = {}
         self.muted_until: dict[int, int] = {}
-        self.blind_expected = 0.0
-        self.blind = False
+        self.gaps = Gaps(self.tree, self.services, self.parameters)
         self._minute: int | None = None
         self._first_minute: int | None = None
         self._votes: dict[int, float] = {}
@@ -83,16 +83,15 @@ class Cycle:
             touched, totals = self.recent.spread(cells, counts.working[cast])
             self._votes = dict(zip(touched.tolist(), totals.tolist(), strict=True))
 
-    def _look_for_gap(self, rows: IntArray) -> None:
-        """No report at all where a dozen were due: the collector failed, and what we see is not quiet."""
-        if len(rows):
-            self.blind = False
-            self.blind_expected = 0.0
-            return
-        row = self.recent.row_of[self.services * self.regions + self.tree.world]
-        if row >= 0:
-            self.blind_expected += float(self.recent.course(int(row), self.recent.minutes[-1].minute, 1)[0])
-            self.blind = self.blind_expected >= self.parameters.gap_expected
+    def _look_for_gaps(self) -> None:
+        """What was silent before it was known to be a gap has been taken for quiet: take that back."""
+        for place, since in self.gaps.listen(self._now, self.recent).silent:
+            missed = np.arange(since, self._now) % KEPT
+            for incident in self.incidents.values():
+                for outage in incident.open_regions():
+                    if place in (self.tree.world, int(self.tree.country[outage.region])):
+                        outage.blind[missed] = 1.0
+                        outage.noticed += self._now - since
 
     def _tidy(self) -> None:
         minute = self._now

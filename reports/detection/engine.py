@@ -57,11 +57,11 @@ class Engine(Following):
         self._decisions = []
         rows, _ = self.recent.add(counts)
         self._count_votes(counts)
-        self._look_for_gap(rows)
+        self._look_for_gaps()
         for signal in signals:
             if signal.given <= minute:
                 self._heed(signal)
-        if not self.blind and len(rows):
+        if len(rows):
             self._scan(rows)
         for incident in list(self.incidents.values()):
             self._follow(incident)

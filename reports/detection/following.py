@@ -52,8 +52,9 @@ class Following(Opening):
             count = float(self.recent.counts[row, minute % SPAN])
         else:
             row = self._row(outage)
-        outage.record(minute, count, self._votes.get(cell, 0.0), self.blind)
-        if self.blind:
+        deaf = self.gaps.is_blind(outage.region)
+        outage.record(minute, count, self._votes.get(cell, 0.0), deaf)
+        if deaf:
             outage.noticed += 1
             return
         if outage.state != "unknown":

@@ -32,6 +32,9 @@ class Parameters:
     say restored, ``fatigue`` the (decay time, share that goes on reporting) of the tiring crowds considered,
     ``vote_minutes`` mean delay of a "works again", ``vote_shares`` the shares of reporters who may answer,
     ``wrong_votes`` the share who answer so while it is down (prior, worth ``wrong_votes_weight`` reports).
+
+    Gaps: ``gap_expected`` reports that must have been due from a silent place, ``gap_late_share`` the share of the late
+    reports of an end counted as due.
     """
 
     clumping: float = 0.15
@@ -106,3 +109,4 @@ class Parameters:
     settled_minutes: int = 30
     lingering_minutes: int = 60
     gap_expected: float = 12.0
+    gap_late_share: float = 0.5

@@ -70,13 +70,17 @@ def dump(engine: Engine) -> bytes:
     arrays["history"] = np.array([[o.reports, o.votes, o.blind] for o in outages if o.state in OPEN], dtype=np.int32)
     arrays["shared_until"] = engine.shared_until
     slugs, codes = engine.topology.services, engine.topology.regions
+    gaps = engine.gaps
     header = {
         "format": _FORMAT,
         "services": slugs,
         "regions": codes,
         "minute": engine.minute,
         "first_minute": engine._first_minute,
-        "blind": [engine.blind, engine.blind_expected],
+        "silent": [
+            [codes[r], int(gaps.since[r]), float(gaps.due[r]), float(gaps.rate[r]), bool(gaps.blind[r])]
+            for r in np.flatnonzero(gaps.since >= 0)
+        ],
         "habits": [engine.habits.fading.tolist(), engine.habits.reports, engine.habits.votes],
         "echoes": [[slugs[a], slugs[b], at] for (a, b), at in engine.echo_told.items()],
         "muted": [[slugs[s], until] for s, until in engine.muted_until.items()],
@@ -123,7 +127,11 @@ def restore(engine: Engine, content: bytes) -> None:
     services = np.array([service_at.get(s, -1) for s in header["services"]] + [engine.services], dtype=np.int64)
     regions = np.array([region_at.get(r, -1) for r in header["regions"]], dtype=np.int64)
     engine._minute, engine._first_minute = header["minute"], header["first_minute"]
-    engine.blind, engine.blind_expected = header["blind"]
+    for code, since, due, rate, blind in header["silent"]:
+        if code in region_at:
+            place = region_at[code]
+            engine.gaps.since[place], engine.gaps.due[place] = since, due
+            engine.gaps.rate[place], engine.gaps.blind[place] = rate, blind
     fading, engine.habits.reports, engine.habits.votes = header["habits"]
     engine.habits.fading = np.array(fading)
     engine.echo_told = {

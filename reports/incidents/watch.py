@@ -31,6 +31,7 @@ from reports.detection.decisions import (
 )
 from reports.detection.engine import DETECTOR_VERSION, Engine
 from reports.detection.outage import OPEN, PEAK_MINUTES
+from reports.detection.tree import plant
 from reports.incidents import decided
 from reports.incidents.cells import Cells, catalogue_digest, read_cells
 from reports.models import Baseline as BaselineRow
@@ -416,7 +417,7 @@ def _history(cells: Cells, *, first: int, until: datetime, now: datetime) -> His
     service, region = cells.service_indices(rows.service_id), cells.region_indices(rows.region_id)
     known = (service >= 0) & (region >= 0)
     bins = (minute_of(until) - first) // BIN_MINUTES
-    excluded = np.concatenate([_outages(cells, first=first, now=now), _gaps(rows, bins=bins, first=first)])
+    excluded = np.concatenate([_outages(cells, first=first, now=now), _gaps(cells, rows, bins=bins, first=first)])
     return History(
         service=service[known],
         region=region[known],
@@ -449,14 +450,22 @@ def _outages(cells: Cells, *, first: int, now: datetime) -> IntArray:
     return np.array(found, dtype=np.int64).reshape(-1, 4)
 
 
-def _gaps(rows: HalfHours, *, bins: int, first: int) -> IntArray:
-    """Half hours without a report about anything where other days had plenty: the site was off. Rows as above, with
-    service and region -1 for all."""
-    total = np.bincount(rows.bin, rows.reports, minlength=bins)[:bins]
+def _gaps(cells: Cells, rows: HalfHours, *, bins: int, first: int) -> IntArray:
+    """Half hours without a report about anything from a country, or from anywhere, where other days had plenty: nobody
+    was listening. Rows as above, with service -1 for all."""
+    tree = plant(cells.topology)
+    region = cells.region_indices(rows.region_id)
+    known = region >= 0
+    places, place = np.unique(tree.country[region[known]], return_inverse=True)
+    per_place = np.zeros((len(places) + 1, bins))
+    np.add.at(per_place, (place, rows.bin[known]), rows.reports[known])
+    per_place[-1] = per_place[:-1].sum(axis=0)
     found = []
-    for gap in np.flatnonzero(total == 0):
-        other_days = total[gap % DAY_BINS :: DAY_BINS]
-        heard = other_days[other_days > 0]
-        if len(heard) and np.median(heard) >= GAP_REPORTS:
-            found.append((-1, -1, first + gap * BIN_MINUTES, first + (gap + 1) * BIN_MINUTES))
+    for index, phase in np.ndindex(len(per_place), min(DAY_BINS, bins)):
+        days = per_place[index, phase::DAY_BINS]
+        if days.all() or not days.any() or np.median(days[days > 0]) < GAP_REPORTS:
+            continue
+        where = places[index] if index < len(places) else -1
+        for gap in phase + DAY_BINS * np.flatnonzero(days == 0):
+            found.append((-1, where, first + gap * BIN_MINUTES, first + (gap + 1) * BIN_MINUTES))
     return np.array(found, dtype=np.int64).reshape(-1, 4)
