@@ -190,7 +190,9 @@ class EvidenceShape(Shape[Any]):
     observed = serializers.IntegerField(help_text="Reports in the window.")
     expected = serializers.FloatField(help_text="Reports expected in the window.")
     log10_p = serializers.FloatField(help_text="Base-10 logarithm of the probability of so many by chance.")
-    threshold = serializers.FloatField()
+    threshold = serializers.FloatField(
+        allow_null=True, help_text="What `log10_p` had to pass; null where another test decided."
+    )
     window_minutes = serializers.IntegerField()
     window_end_at = serializers.DateTimeField()
     level = serializers.CharField()

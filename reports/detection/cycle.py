@@ -9,21 +9,26 @@ from reports.detection.decisions import (
     Decision,
     DecisionKind,
     Evidence,
+    FloatArray,
     IntArray,
     MinuteCounts,
     Topology,
 )
 from reports.detection.gaps import Gaps
+from reports.detection.onset import null_shape
 from reports.detection.outage import KEPT, Incident, Outage
 from reports.detection.parameters import WINDOWS, Parameters
 from reports.detection.recent import Recent
 from reports.detection.restoration import Assessment, CrowdHabits
 from reports.detection.scope import Level
+from reports.detection.tails import log10_tail
 from reports.detection.tree import plant
 
 DETECTOR_VERSION = "1.0"
 
 HOUR = 60
+TOLD_MINUTES = 20
+"""The window of the figures beside a decision that no test of a window took; one of ``WINDOWS``."""
 
 
 class Cycle:
@@ -152,17 +157,30 @@ class Cycle:
         region: int,
         observed: float,
         expected: float,
-        log10_p: float,
         threshold: float,
         window: int,
         rule: str,
         figures: dict[str, float] | None = None,
     ) -> Evidence:
+        """The figures of a decision about a cell now, and beside them all that it takes to work them out again."""
+        p, row = self.parameters, int(self.recent.row_of[service * self.regions + region])
         level = "world" if region == self.tree.world else "country" if self.tree.depth[region] == 1 else "region"
+        inflation = p.pool_null_inflation if self.tree.has_children[region] else p.null_inflation
+        dispersion = float(self.baseline.dispersion[service])
+        strength = float(self.baseline.levels(np.array([service]), np.array([region]))[1][0])
+        mean = np.array([inflation * expected + 1e-4])
+        shape = null_shape(mean, np.array([dispersion]), np.array([strength]), p.clumping)
+        null = {
+            "null_inflation": inflation,
+            "clumping": p.clumping,
+            "dispersion": _digits(dispersion),
+            "strength": _digits(strength),
+            **_slow_factors(self.recent.slow_factors(row, self._now, window) if row >= 0 else np.ones(1)),
+        }
         return Evidence(
             observed=round(float(observed)),
-            expected=round(float(expected), 4),
-            log10_p=round(float(log10_p), 2),
+            expected=_digits(expected),
+            log10_p=round(float(log10_tail(np.array([observed]), mean, shape)[0]), 4),
             threshold=threshold,
             window_minutes=window,
             window_end=self._now + 1,
@@ -172,7 +190,7 @@ class Cycle:
             working=self._working(service, region, window),
             baseline_version=self.baseline.version,
             detector_version=DETECTOR_VERSION,
-            figures=figures or {},
+            figures={**(figures or {}), **null},
         )
 
     def _lately_down(self, service: int, minutes: int) -> set[int]:
@@ -222,9 +240,23 @@ class Cycle:
     def _tell(
         self, kind: DecisionKind, incident: Incident, outage: Outage, figures: dict[str, float] | None = None
     ) -> None:
-        level = self._level(outage.service, outage.region, 20)
+        self._row(outage)
+        level = self._level(outage.service, outage.region, TOLD_MINUTES)
+        known = outage.span(self._now, self._now - outage.onset + 1)
+        since = {
+            "minutes_since_onset": len(known),
+            "reports_since_onset": float(outage.reports[known].sum()),
+            "votes_since_onset": float(outage.votes[known].sum()),
+        }
         evidence = self._evidence(
-            outage.service, outage.region, level.observed, level.expected, 0.0, 0.0, 20, kind.value, figures
+            outage.service,
+            outage.region,
+            level.observed,
+            level.expected,
+            0.0,
+            TOLD_MINUTES,
+            kind.value,
+            {**(figures or {}), **since},
         )
         self._decisions.append(
             Decision(
@@ -266,6 +298,20 @@ class Cycle:
                 confidence=round(incident.confidence, 4),
             )
         )
+
+
+def _digits(value: float) -> float:
+    """Seven digits: enough to work out everything that rests on it."""
+    return float(f"{value:.7g}")
+
+
+def _slow_factors(newest_first: FloatArray) -> dict[str, float]:
+    """The slow factor of the present ten minutes, and those of earlier ones that differ from the next."""
+    told = {"slow_factor": _digits(newest_first[0])}
+    for back in range(1, len(newest_first)):
+        if newest_first[back] != newest_first[back - 1]:
+            told[f"slow_factor_{back}"] = _digits(newest_first[back])
+    return told
 
 
 def window_at(minutes: int) -> int:

@@ -112,9 +112,10 @@ class Evidence:
     """The figures a decision rests on; each can be recomputed from the counts of the window and the named fit.
 
     ``observed`` and ``expected`` are reports within ``[window_end - window_minutes, window_end)``; ``log10_p`` is the
-    tail probability of ``observed`` under the baseline; ``threshold`` the value it had to pass, ``level`` which pool
-    was tested (``region``, ``country``, ``world``) and ``rule`` which test spoke. ``figures`` holds what only some
-    rules have (votes, likelihoods), by documented name.
+    tail probability of ``observed`` under the inflated null; ``threshold`` the value it had to pass, 0 where the
+    decision was not taken by it; ``level`` which pool was tested (``region``, ``country``, ``world``), ``rule`` which
+    test spoke. ``figures`` holds what the null was made of, and what only some rules have (votes, likelihoods), by the
+    names that ``docs/data.md`` explains.
     """
 
     observed: int

@@ -124,7 +124,7 @@ class Engine(Following):
         row = int(self.recent.row_of[cell[0]])
         level = self._level(signal.service, region, HOUR)
         self.muted_until.pop(signal.service, None)
-        evidence = self._evidence(signal.service, region, level.observed, level.expected, 0.0, 0.0, HOUR, "admin")
+        evidence = self._evidence(signal.service, region, level.observed, level.expected, 0.0, HOUR, "admin")
         self._open(row, signal.service, region, evidence)
         incident = self.incidents[signal.service]
         incident.by_hand = True

@@ -114,8 +114,10 @@ class Opening(Cycle):
             return
         if self.recent.baseline.exposure[service] < self.parameters.young_minutes and not self._changed(row):
             return
+        late = float(self._late(np.array([row]))[0, window]) if self.recent.tail_size[row] > 0 else 0.0
+        figures = {"late_reports": float(f"{late:.7g}")} if late else {}
         evidence = self._evidence(
-            service, region, found.observed[k], found.expected[k], found.log10_p[k], threshold, WINDOWS[window], rule
+            service, region, found.observed[k], found.expected[k], threshold, WINDOWS[window], rule, figures
         )
         if service not in self.incidents:
             big = self._echo_of(service, region)

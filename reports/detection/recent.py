@@ -224,6 +224,12 @@ class Recent:
         result: FloatArray = ((nodes @ weights) * factors) @ overlap * self.level[rows, None]
         return result
 
+    def slow_factors(self, row: int, minute: int, minutes: int) -> FloatArray:
+        """The slow factor of a row in each segment that the last ``minutes`` (at most SPAN) touch, newest first."""
+        segments = minute // SEGMENT - np.arange(minute // SEGMENT - (minute - minutes + 1) // SEGMENT + 1)
+        factors: FloatArray = self.factors[self.group[row], segments % SEGMENTS]
+        return factors
+
     def course(self, row: int, minute: int, minutes: int) -> FloatArray:
         """Expected reports of one row in each of the last ``minutes``, oldest first, at the present slow factor."""
         east = self.tree.bins_east[self.cell[row] % self.regions]

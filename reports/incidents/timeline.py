@@ -161,7 +161,7 @@ def _figures(evidence: Evidence | None) -> str:
         "expected": quantity(evidence.expected),
     }
     # Not every decision rests on a test against the ordinary.
-    if evidence.log10_p == 0:
+    if evidence.threshold == 0:
         return _("%(observed)s in %(window)s where %(expected)s were expected") % figures
     figures["p"] = probability(evidence.log10_p)
     return _("%(observed)s in %(window)s where %(expected)s were expected (%(p)s)") % figures

@@ -126,7 +126,8 @@ class EvidenceFigures:
     observed: int
     expected: float
     log10_p: float
-    threshold: float
+    threshold: float | None
+    """What ``log10_p`` had to pass; ``None`` where the decision was not taken by it."""
     window_minutes: int
     window_end_at: datetime
     level: str

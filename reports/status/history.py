@@ -169,7 +169,7 @@ def _evidence(row: Evidence | None) -> EvidenceFigures | None:
         observed=row.observed,
         expected=row.expected,
         log10_p=row.log10_p,
-        threshold=row.threshold,
+        threshold=row.threshold or None,
         window_minutes=row.window_minutes,
         window_end_at=row.window_end_at,
         level=row.level,
