@@ -10,7 +10,6 @@ from reports.detection.decisions import (
     DecisionKind,
     Evidence,
     FloatArray,
-    IntArray,
     MinuteCounts,
     Topology,
 )

@@ -24,7 +24,8 @@ class Topology:
     ``parents[i]`` is the index of the region above region ``i`` and -1 for the world; a region may have reports
     of its own at any level (country-only reports are normal). ``utc_offsets`` are minutes east of UTC.
     ``providers[s]`` names the provider of service ``s``: siblings share it. ``upstreams`` holds pairs
-    ``(service, service it depends on)``.
+    ``(service, service it depends on)``; ``networks`` the services by which people reach all others (mobile networks,
+    internet providers).
     """
 
     services: tuple[str, ...]
@@ -33,6 +34,7 @@ class Topology:
     parents: IntArray
     utc_offsets: IntArray
     upstreams: tuple[tuple[int, int], ...] = ()
+    networks: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,9 @@ class MinuteCounts:
 class SignalKind(StrEnum):
     """A word from outside the counts that the engine must respect."""
 
+    STATEMENT_DOWN = "statement_down"
     STATEMENT_RESTORED = "statement_restored"
+    ADMIN_CONFIRMED = "admin_confirmed"
     ADMIN_RESTORED = "admin_restored"
     ADMIN_DOWN = "admin_down"
     ADMIN_REJECTED = "admin_rejected"
@@ -65,6 +69,9 @@ class SignalKind(StrEnum):
 @dataclass(frozen=True)
 class Signal:
     """A provider's statement or an administrator's word. ``region`` -1 stands for every open region.
+
+    ``STATEMENT_DOWN`` (the provider admits a fault) and ``ADMIN_CONFIRMED`` vouch for the open incident of the service
+    and open nothing by themselves.
 
     ``at`` is the instant the word speaks of (restored at), ``given`` the minute it became known; a cycle takes
     only signals with ``given`` up to its own minute.
@@ -175,6 +182,8 @@ class Decision:
     """``product``, ``several products``, ``provider-wide``, ``network`` or ``upstream suspected``; empty when
     unchanged.
     """
+    upstream: str = ""
+    """The incident of the suspected upstream or network."""
     echo_of: str = ""
     evidence: Evidence | None = None
     siblings: tuple[SiblingCheck, ...] = ()

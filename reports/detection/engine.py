@@ -91,6 +91,9 @@ class Engine(Following):
             if signal.kind is SignalKind.ADMIN_REJECTED:
                 self.muted_until[signal.service] = self._now + 6 * HOUR
             return
+        if signal.kind in (SignalKind.STATEMENT_DOWN, SignalKind.ADMIN_CONFIRMED):
+            self._vouch(incident)
+            return
         chosen = [o for o in incident.open_regions() if signal.region < 0 or signal.region in self.tree.above[o.region]]
         if signal.kind is SignalKind.STATEMENT_RESTORED:
             for outage in chosen:
@@ -116,7 +119,7 @@ class Engine(Following):
         incident = self.incidents.get(signal.service)
         already = incident.regions.get(region) if incident else None
         if incident is not None and already is not None and already.state in ("down", "recovering", "unknown"):
-            incident.by_hand = True
+            self._vouch(incident)
             return
         cell = np.array([signal.service * self.regions + region])
         cells, _ = self.recent.spread(cell, np.array([0]))
@@ -127,7 +130,7 @@ class Engine(Following):
         evidence = self._evidence(signal.service, region, level.observed, level.expected, 0.0, HOUR, "admin")
         self._open(row, signal.service, region, evidence)
         incident = self.incidents[signal.service]
-        incident.by_hand = True
+        self._vouch(incident)
         outage = incident.regions[region]
         outage.onset = min(outage.onset, signal.at)
 

@@ -7,20 +7,19 @@ from dataclasses import replace
 import numpy as np
 
 from reports.detection.confidence import incident_confidence
-from reports.detection.cycle import Cycle, window_at
 from reports.detection.decisions import (
     Decision,
     DecisionKind,
     Evidence,
     FloatArray,
     IntArray,
-    SiblingCheck,
 )
+from reports.detection.grouping import Grouping
 from reports.detection.onset import Rises, estimated_onset, null_shape, rises
 from reports.detection.outage import KEPT, PEAK_MINUTES, Incident, Outage
 from reports.detection.parameters import WINDOWS
 from reports.detection.recent import SPAN
-from reports.detection.scope import common_cause, is_echo, provider_scope, sibling_checks, upstream_confirmed
+from reports.detection.scope import is_echo
 from reports.detection.tails import log10_tail
 
 LOWERED_RULES = frozenset({"joined", "shared"})
@@ -28,7 +27,7 @@ LOWERED_RULES = frozenset({"joined", "shared"})
 _ECHO_WINDOW = 120
 
 
-class Opening(Cycle):
+class Opening(Grouping):
     """The part of a cycle that looks for onsets."""
 
     def _scan(self, rows: IntArray) -> None:
@@ -243,58 +242,6 @@ class Opening(Cycle):
             )
         )
 
-    def _checks(self, incident: Incident) -> tuple[SiblingCheck, ...]:
-        siblings = [s for s in self._siblings[incident.service] if s != incident.service]
-        if not siblings:
-            return ()
-        window = WINDOWS[window_at(min(max(self._now - incident.onset + 1, 5), WINDOWS[-1]))]
-        levels = {s: self._level(s, self.tree.world, window) for s in siblings[:50]}
-        echoes = [
-            s for s, big in self.echo_told if big == incident.service and self.echo_told[s, big] >= incident.opened
-        ]
-        return sibling_checks(incident.service, levels, self.incidents, echoes, window)
-
-    def _regroup(self, incident: Incident) -> None:
-        """Put an incident that has just begun or grown into the group it belongs to."""
-        others = [i for i in self.incidents.values() if i is not incident]
-        siblings = [i for i in others if i.service in self._siblings[incident.service]]
-        if siblings:
-            members = [incident, *siblings]
-            name = self.topology.providers[incident.service]
-        else:
-            if self._now - incident.opened > self.parameters.shared_minutes:
-                return
-            members = common_cause(incident, others, self.parameters)
-            name = "common"
-        if not members:
-            return
-        group = next((i.group for i in sorted(members, key=lambda i: i.opened) if i.group), f"{name}@{self._now}")
-        services = [i.service for i in members]
-        by_service = {i.service: i for i in members}
-        if upstream_confirmed(self.topology, services, by_service):
-            scope = "upstream suspected"
-        elif siblings:
-            scope = provider_scope(self._siblings[incident.service], services)
-        else:
-            scope = incident.scope
-        for member in members:
-            if member.group != group or (siblings and member.scope != scope):
-                member.group, member.scope = group, scope or member.scope
-                self._decisions.append(
-                    Decision(
-                        kind=DecisionKind.GROUPED,
-                        decided=self._now,
-                        service=member.service,
-                        region=-1,
-                        incident=member.key,
-                        group=group,
-                        onset=member.onset,
-                        began=member.onset,
-                        scope=member.scope,
-                        siblings=self._checks(member),
-                    )
-                )
-
     def _open(self, row: int, service: int, region: int, evidence: Evidence) -> None:
         minute, recent = self._now, self.recent
         incident = self.incidents.get(service)
@@ -306,7 +253,8 @@ class Opening(Cycle):
         fresh = incident is None
         if incident is None:
             key = f"{self.topology.services[service]}@{minute}"
-            incident = Incident(key=key, service=service, opened=minute, onset=minute, scope="product")
+            scope = self._own_scope(service)
+            incident = Incident(key=key, service=service, opened=minute, onset=minute, scope=scope)
             self.incidents[service] = incident
         before = incident.regions.get(region)
         reach = self.parameters.onset_reach

@@ -85,7 +85,7 @@ class Incident:
     scope: str = ""
     regions: dict[int, Outage] = field(default_factory=dict)
     last_change: int = 0
-    by_hand: bool = False
+    vouched: bool = False
     confidence: float = 0.0
     voices: FloatArray | None = None
     """This minute's sum of what all regions say about the crowd; not part of the saved state."""

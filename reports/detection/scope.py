@@ -9,6 +9,7 @@ from math import sqrt
 from reports.detection.decisions import SiblingCheck, Topology
 from reports.detection.outage import Incident
 from reports.detection.parameters import Parameters
+from reports.detection.tree import Tree
 
 # A Poisson count exceeds its mean by more than this less often than once in ten thousand, for any mean below 1,000.
 _CHANCE_DEVIATIONS = 4.0
@@ -74,15 +75,47 @@ def provider_scope(provider_services: Sequence[int], down: Iterable[int]) -> str
     return "provider-wide" if len(affected) == len(provider_services) else "several products"
 
 
-def upstream_confirmed(topology: Topology, services: Iterable[int], incidents: Mapping[int, Incident]) -> bool:
-    """Whether an upstream of every one of ``services`` is down by somebody's word, not by crowd volume alone."""
-    needed = set(services)
-    for upstream in {u for s, u in topology.upstreams if s in needed}:
-        dependents = {s for s, u in topology.upstreams if u == upstream}
-        incident = incidents.get(upstream)
-        if incident is not None and incident.by_hand and needed <= dependents | {upstream}:
-            return True
-    return False
+def suspected_upstream(
+    topology: Topology,
+    tree: Tree,
+    incident: Incident,
+    incidents: Mapping[int, Incident],
+    parameters: Parameters,
+    *,
+    shared: int,
+) -> Incident | None:
+    """The open incident of something that ``incident`` depends on, where it may be the cause; ``None`` without one.
+
+    It must be vouched for by an administrator or by its provider: an upstream is never named on crowd volume alone. It
+    must have begun no later than ``common_onset`` minutes after, in at least ``common_overlap`` of the regions. What a
+    service depends on is known; everything depends on the networks people reach it by, so a network is suspected only
+    where ``shared``, the number of services of one group, is at least ``common_services``.
+    """
+    upstreams = {u for s, u in topology.upstreams if s == incident.service}
+    for service, other in incidents.items():
+        if not other.vouched or service == incident.service:
+            continue
+        needed = service in upstreams
+        carried = (
+            service in topology.networks
+            and incident.service not in topology.networks
+            and shared >= parameters.common_services
+        )
+        if not needed and not carried:
+            continue
+        if other.onset - incident.onset > parameters.common_onset:
+            continue
+        if _covered(tree, incident.regions, other.regions) >= parameters.common_overlap:
+            return other
+    return None
+
+
+def _covered(tree: Tree, regions: Iterable[int], by: Iterable[int]) -> float:
+    """The share of ``regions`` that lie in one of ``by``, or hold one of them."""
+    by = set(by)
+    holding = {above for region in by for above in tree.above[region]}
+    inside = [region in holding or not by.isdisjoint(tree.above[region]) for region in regions]
+    return sum(inside) / max(len(inside), 1)
 
 
 def common_cause(incident: Incident, others: Iterable[Incident], parameters: Parameters) -> list[Incident]:

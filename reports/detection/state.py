@@ -16,7 +16,7 @@ from reports.detection.recent import SPAN, Minute
 if TYPE_CHECKING:
     from reports.detection.engine import Engine
 
-_FORMAT = 1
+_FORMAT = 2
 _ROW_ARRAYS = ("last", "held_until", "tail_from", "tail_size", "closed_at")
 _OUTAGE_FIELDS = (
     "onset",
@@ -41,7 +41,7 @@ _OUTAGE_FIELDS = (
     "excess",
     "confidence",
 )
-_INCIDENT_FIELDS = ("key", "opened", "onset", "group", "scope", "last_change", "by_hand", "confidence")
+_INCIDENT_FIELDS = ("key", "opened", "onset", "group", "scope", "last_change", "vouched", "confidence")
 
 
 class StateError(ValueError):

@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 from reports.detection.decisions import IntArray, Topology
 from reports.models import Region, Service, ServiceDependency
 
+# Categories of services by which people reach all others.
+NETWORK_CATEGORIES = ("mobile", "internet")
+
 
 @dataclass(frozen=True)
 class Cells:
@@ -58,7 +61,8 @@ class Cells:
 
 def read_cells(day: date) -> Cells:
     """Every service in every region of the catalogue, in the order of their ids, with local time as on ``day``."""
-    services = list(Service.objects.order_by("id").values_list("id", "slug", "provider_id", "provider__slug", "name"))
+    columns = ("id", "slug", "provider_id", "provider__slug", "name", "category__slug")
+    services = list(Service.objects.order_by("id").values_list(*columns))
     regions = list(Region.objects.order_by("id").values_list("id", "code", "parent_id", "timezone", "name"))
     service_index = {row[0]: index for index, row in enumerate(services)}
     region_index = {row[0]: index for index, row in enumerate(regions)}
@@ -75,6 +79,7 @@ def read_cells(day: date) -> Cells:
                 (service_index[service], service_index[upstream])
                 for service, upstream in dependencies.values_list("service_id", "upstream_id")
             ),
+            networks=frozenset(index for index, row in enumerate(services) if row[5] in NETWORK_CATEGORIES),
         ),
         service_ids=tuple(row[0] for row in services),
         service_names=tuple(row[4] for row in services),
@@ -90,8 +95,9 @@ def catalogue_digest() -> str:
         cursor.execute(
             """
             SELECT
-              (SELECT md5(string_agg(concat_ws('|', s.id, s.slug, p.slug, s.name), ',' ORDER BY s.id))
-                 FROM reports_service s JOIN reports_provider p ON p.id = s.provider_id),
+              (SELECT md5(string_agg(concat_ws('|', s.id, s.slug, p.slug, s.name, c.slug), ',' ORDER BY s.id))
+                 FROM reports_service s JOIN reports_provider p ON p.id = s.provider_id
+                 JOIN reports_category c ON c.id = s.category_id),
               (SELECT md5(string_agg(concat_ws('|', id, code, parent_id, timezone, name), ',' ORDER BY id))
                  FROM reports_region),
               (SELECT md5(string_agg(concat_ws('|', service_id, upstream_id), ','

@@ -77,7 +77,7 @@ class _Pen:
 
     def read(self, decisions: Sequence[Decision]) -> None:
         """Locks the incidents concerned, in the order of their ids, and reads their regions."""
-        keys = {decision.incident for decision in decisions} | {decision.echo_of for decision in decisions}
+        keys = {key for d in decisions for key in (d.incident, d.echo_of, d.upstream)}
         services = {self.cells.service_ids[decision.service] for decision in decisions}
         concerned = Incident.objects.filter(Q(key__in=keys - {""}) | (_OPEN & Q(service_id__in=services)))
         for incident in concerned.select_for_update(of=("self",)).select_related("group").order_by("id"):
@@ -168,11 +168,18 @@ class _Pen:
         if decision.scope and decision.scope != incident.scope:
             incident.scope = decision.scope
             self.notes.touch(incident)
-            self.notes.tell(incident, EntryKind.SCOPE, at, facts={"scope": decision.scope})
+            self.notes.tell(incident, EntryKind.SCOPE, at, facts=self._scope(decision))
         if decision.group and (incident.group is None or incident.group.key != decision.group):
             self._group(incident, decision, at)
         if decision.siblings:
             self._siblings(incident, decision.siblings, at)
+
+    def _scope(self, decision: Decision) -> dict[str, Any]:
+        upstream = self.incidents.get(decision.upstream)
+        if upstream is None:
+            return {"scope": decision.scope}
+        name = self.cells.service_names[self.cells.service_index[upstream.service_id]]
+        return {"scope": decision.scope, "upstream": upstream.ref, "name": name}
 
     def _group(self, incident: Incident, decision: Decision, at: datetime) -> None:
         provider_id = self.cells.provider_ids[decision.service]

@@ -55,6 +55,8 @@ def confirm(incident_id: int, *, by: User, at: datetime, revision: int | None = 
         incident.confirmed_at = at
         _save(incident, "confirmed_at")
         timeline.write([timeline.entry(incident, kind=EntryKind.CONFIRMED, at=at, recorded_at=at, actor=by)])
+        if incident.resolved_at is None:
+            Word.objects.create(incident=incident, kind=SignalKind.ADMIN_CONFIRMED, at=at, given_at=at)
     return incident
 
 

@@ -17,6 +17,11 @@ from reports.incidents.timeline import EntryKind
 from reports.models import Incident, Region, Statement, Word
 
 _URL = URLValidator(schemes=["http", "https"])
+# What the engine hears in a statement: an update may say anything, and a denial does not undo what people report.
+_HEARD_AS = {
+    Statement.Meaning.ACKNOWLEDGED: SignalKind.STATEMENT_DOWN,
+    Statement.Meaning.RESTORED: SignalKind.STATEMENT_RESTORED,
+}
 
 
 def add_statement(
@@ -32,8 +37,9 @@ def add_statement(
 ) -> Statement:
     """The statement, recorded; the same one again is found, not added.
 
-    The first statement of an incident is its acknowledgement, whatever it means. One that says ``restored`` reaches
-    the engine while the incident is open, for its region or for all. Raises ``ValidationError`` by field.
+    The first statement of an incident is its acknowledgement, whatever it means. One that says ``restored`` reaches the
+    engine while the incident is open, for its region or for all; one that admits the fault vouches for the incident.
+    Raises ``ValidationError`` by field.
     """
     text, url = text.strip(), url.strip()
     region = Region.objects.filter(code=region_code).first() if region_code else None
@@ -71,11 +77,12 @@ def add_statement(
                 )
             ]
         )
-        if meaning == Statement.Meaning.RESTORED and _is_open(incident):
+        kind = _HEARD_AS.get(Statement.Meaning(meaning))
+        if kind is not None and _is_open(incident):
             Word.objects.create(
                 incident=incident,
                 region=region,
-                kind=SignalKind.STATEMENT_RESTORED,
+                kind=kind,
                 at=said_at,
                 given_at=now,
                 statement=statement,

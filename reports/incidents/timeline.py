@@ -270,6 +270,8 @@ def _region_withdrawn(entry: TimelineEntry) -> str:
 
 def _scope(entry: TimelineEntry) -> str:
     scope = str(entry.facts.get("scope", ""))
+    if "upstream" in entry.facts:
+        return _upstream(scope, entry.facts)
     return {
         "product": _("It concerns this service alone."),
         "several products": _("Several services of the provider are down."),
@@ -277,6 +279,15 @@ def _scope(entry: TimelineEntry) -> str:
         "network": _("It follows a network rather than a service."),
         "upstream suspected": _("Something that several services depend on may have failed."),
     }.get(scope, _("Scope: %(scope)s.") % {"scope": scope})
+
+
+def _upstream(scope: str, facts: Mapping[str, Any]) -> str:
+    text = (
+        _("%(name)s, the network that people reach it by, is down in the same places (%(ref)s): that may be the cause.")
+        if scope == "network"
+        else _("%(name)s, which it depends on, is down in the same places (%(ref)s): that may be the cause.")
+    )
+    return text % {"name": facts["name"], "ref": facts["upstream"]}
 
 
 def _siblings(entry: TimelineEntry) -> str:

@@ -460,12 +460,12 @@ def _gaps(cells: Cells, rows: HalfHours, *, bins: int, first: int) -> IntArray:
     per_place = np.zeros((len(places) + 1, bins))
     np.add.at(per_place, (place, rows.bin[known]), rows.reports[known])
     per_place[-1] = per_place[:-1].sum(axis=0)
-    found = []
+    found: list[tuple[int, int, int, int]] = []
     for index, phase in np.ndindex(len(per_place), min(DAY_BINS, bins)):
         days = per_place[index, phase::DAY_BINS]
         if days.all() or not days.any() or np.median(days[days > 0]) < GAP_REPORTS:
             continue
-        where = places[index] if index < len(places) else -1
-        for gap in phase + DAY_BINS * np.flatnonzero(days == 0):
-            found.append((-1, where, first + gap * BIN_MINUTES, first + (gap + 1) * BIN_MINUTES))
+        where = int(places[index]) if index < len(places) else -1
+        starts = (first + BIN_MINUTES * (phase + DAY_BINS * np.flatnonzero(days == 0))).tolist()
+        found.extend((-1, where, start, start + BIN_MINUTES) for start in starts)
     return np.array(found, dtype=np.int64).reshape(-1, 4)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from reports.detection.engine import Engine
 from reports.detection.state import StateError
 from tests.detection.conftest import START, small_topology
 
-ALPHA, BETA, GAMMA = 0, 1, 2
+ALPHA, BETA, GAMMA, DELTA = 0, 1, 2, 3
 GB, ENGLAND, SCOTLAND, WALES, MAHARASHTRA = 1, 2, 3, 4, 6
 LEAVES = (ENGLAND, SCOTLAND, WALES, MAHARASHTRA)
 
@@ -190,6 +191,52 @@ def test_siblings_that_fall_together_form_a_group(engine: Engine) -> None:
     assert len({d.group for d in groups}) == 1
     assert groups[-1].scope == "several products"
     assert any(c.service == GAMMA and c.state == "normal" for c in groups[-1].siblings)
+
+
+def dependent(topology: Topology) -> Topology:
+    """Alpha depends on delta, which is another provider's; gamma is a network."""
+    return replace(topology, providers=("a", "b", "c", "d"), upstreams=((0, 3),), networks=frozenset({GAMMA}))
+
+
+def test_an_upstream_is_named_once_somebody_vouches_for_its_outage(topology: Topology, baseline: Baseline) -> None:
+    engine = Engine(dependent(topology), baseline)
+    crowd = Crowd(260)
+    for service in (ALPHA, DELTA):
+        crowd.down(service, ENGLAND, 150, 260, 4.0)
+    found = watched(engine, crowd, 0, 200)
+    assert {d.service for d in of(found, DecisionKind.OPENED)} == {ALPHA, DELTA}
+    assert all(d.scope in ("", "product") for d in found)
+    word = Signal(SignalKind.STATEMENT_DOWN, DELTA, -1, START + 160, START + 205)
+    told = of(watched(engine, crowd, 200, 210, [word]), DecisionKind.GROUPED)
+    assert [(d.service, d.scope, d.decided - START) for d in told] == [(ALPHA, "upstream suspected", 205)]
+    assert told[0].upstream == engine.incidents[DELTA].key
+
+
+def test_a_confirmation_about_a_service_that_is_not_down_opens_nothing(topology: Topology, baseline: Baseline) -> None:
+    engine = Engine(dependent(topology), baseline)
+    word = Signal(SignalKind.ADMIN_CONFIRMED, DELTA, -1, START + 50, START + 50)
+    assert watched(engine, Crowd(100), 0, 100, [word]) == []
+
+
+def test_a_network_is_a_scope_of_its_own(topology: Topology, baseline: Baseline) -> None:
+    engine = Engine(dependent(topology), baseline)
+    crowd = Crowd(200)
+    crowd.down(GAMMA, WALES, 150, 200, 4.0)
+    assert of(watched(engine, crowd, 0, 200), DecisionKind.OPENED)[0].scope == "network"
+
+
+def test_services_of_several_providers_that_fall_at_once_form_one_group(topology: Topology, baseline: Baseline) -> None:
+    crowd = Crowd(220)
+    for service in (ALPHA, BETA, DELTA):
+        for region in (ENGLAND, WALES):
+            crowd.down(service, region, 150, 220, 4.0)
+    engine = Engine(replace(topology, providers=("a", "a", "c", "d")), baseline)
+    watched(engine, crowd, 0, 220)
+    groups = {engine.incidents[s].group for s in (ALPHA, BETA, DELTA)}
+    assert len(groups) == 1
+    assert groups.pop().startswith("common@")
+    assert engine.incidents[ALPHA].scope == "provider-wide"
+    assert engine.incidents[DELTA].scope == "product"
 
 
 def test_one_household_is_no_outage(engine: Engine) -> None:

@@ -6,7 +6,15 @@ import pytest
 from reports.detection.decisions import Topology
 from reports.detection.outage import Incident, Outage
 from reports.detection.parameters import Parameters
-from reports.detection.scope import Level, common_cause, is_echo, provider_scope, sibling_checks, upstream_confirmed
+from reports.detection.scope import (
+    Level,
+    common_cause,
+    is_echo,
+    provider_scope,
+    sibling_checks,
+    suspected_upstream,
+)
+from reports.detection.tree import plant
 
 P = Parameters()
 
@@ -60,10 +68,47 @@ def test_three_services_that_fall_together_in_the_same_places_have_a_common_caus
     assert common_cause(first, [first, second], P) == []
 
 
+REGIONS = ("001", "US", "US-VA", "US-TX", "DE")
+ABOVE = np.array([-1, 0, 1, 1, 0])
+WORLD, US, VIRGINIA, TEXAS, GERMANY = range(5)
+A, B, C, CLOUD, CARRIER = range(5)
+TOPOLOGY = Topology(
+    ("a", "b", "c", "cloud", "carrier"),
+    ("a", "b", "c", "cloud", "carrier"),
+    REGIONS,
+    ABOVE,
+    np.zeros(5, dtype=np.int64),
+    ((A, CLOUD), (B, CLOUD)),
+    frozenset({CARRIER}),
+)
+
+
+def _suspected(incident: Incident, other: Incident, *, shared: int = 1) -> bool:
+    incidents = {incident.service: incident, other.service: other}
+    return suspected_upstream(TOPOLOGY, plant(TOPOLOGY), incident, incidents, P, shared=shared) is other
+
+
 def test_an_upstream_is_never_named_on_crowd_volume_alone() -> None:
-    regions = ("001",)
-    topology = Topology(("a", "b", "cloud"), ("a", "b", "c"), regions, np.array([-1]), np.array([0]), ((0, 2), (1, 2)))
-    incidents = {s: _incident(s, 100, (0,)) for s in range(3)}
-    assert not upstream_confirmed(topology, [0, 1], incidents)
-    incidents[2].by_hand = True
-    assert upstream_confirmed(topology, [0, 1], incidents)
+    incident, cloud = _incident(A, 100, (VIRGINIA,)), _incident(CLOUD, 100, (VIRGINIA,))
+    assert not _suspected(incident, cloud)
+    cloud.vouched = True
+    assert _suspected(incident, cloud)
+
+
+def test_an_upstream_explains_only_what_depends_on_it_there_and_then() -> None:
+    cloud = _incident(CLOUD, 100, (US,))
+    cloud.vouched = True
+    assert _suspected(_incident(B, 103, (VIRGINIA, TEXAS)), cloud)
+    assert _suspected(_incident(B, 95, (VIRGINIA, GERMANY)), cloud)
+    assert not _suspected(_incident(C, 103, (VIRGINIA,)), cloud)
+    assert not _suspected(_incident(B, 103, (GERMANY,)), cloud)
+    assert not _suspected(_incident(B, 60, (VIRGINIA,)), cloud)
+
+
+def test_a_network_explains_several_services_that_fall_together() -> None:
+    carrier = _incident(CARRIER, 100, (US,))
+    carrier.vouched = True
+    incident = _incident(C, 102, (TEXAS,))
+    assert not _suspected(incident, carrier, shared=1)
+    assert _suspected(incident, carrier, shared=3)
+    assert not _suspected(_incident(CARRIER, 100, (US,)), _incident(CLOUD, 100, (US,)), shared=3)

@@ -10,7 +10,7 @@ import pytest
 
 from reports.clock import minute_of
 from reports.detection.decisions import Basis, Decision, DecisionKind, Evidence, SiblingCheck
-from reports.incidents import decided
+from reports.incidents import decided, timeline
 from reports.incidents.cells import Cells, catalogue_digest, read_cells
 from reports.models import (
     Evidence as EvidenceRow,
@@ -256,6 +256,17 @@ def test_incidents_of_one_cause_are_told_of_each_other(tell: Teller) -> None:
     # A cause that several providers share belongs to none of them.
     assert OutageGroup.objects.get().provider_id is None
     assert TimelineEntry.objects.filter(kind="grouped").count() == 5
+
+
+def test_what_it_depends_on_is_named_with_its_incident(tell: Teller) -> None:
+    tell.opened(service="att")
+    tell.opened(12, scope="product")
+    tell("grouped", 15, scope="upstream suspected", upstream="att@1")
+    incident = Incident.objects.get(service__slug="whatsapp")
+    assert incident.scope == "upstream suspected"
+    told = TimelineEntry.objects.get(kind="scope")
+    assert told.facts == {"scope": "upstream suspected", "upstream": "OUT-2026-0001", "name": "AT&T"}
+    assert "AT&T, which it depends on, is down in the same places (OUT-2026-0001)" in timeline.text(told)
 
 
 def test_siblings_are_kept_with_their_figures_and_told_when_they_change(tell: Teller, cells: Cells) -> None:

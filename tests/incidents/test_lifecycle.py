@@ -252,7 +252,8 @@ def test_a_statement_is_kept_with_its_source(incident: Incident, duty: User, wor
     assert (statement.said_at, statement.entered_at, statement.entered_by) == (world.at(20), world.at(25), duty)
     entry = TimelineEntry.objects.get()
     assert (entry.kind, entry.at, entry.statement) == ("statement", world.at(20), statement)
-    assert not Word.objects.exists()
+    word = Word.objects.get()
+    assert (word.kind, word.statement, word.region) == ("statement_down", statement, None)
 
 
 def test_a_statement_that_it_is_restored_reaches_the_engine(incident: Incident, world: World) -> None:
