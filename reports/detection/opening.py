@@ -25,6 +25,9 @@ from reports.detection.tails import log10_tail
 LOWERED_RULES = frozenset({"joined", "shared"})
 """Rules that ask less of a cell because others are down."""
 _ECHO_WINDOW = 120
+_ECHO_NOW = 12
+"""A rise is an echo only where it is one in both: over the shorter window a service that falls later shows itself, over
+the longer one a flood that ebbs still explains the small talk about others."""
 
 
 class Opening(Grouping):
@@ -203,12 +206,13 @@ class Opening(Grouping):
             siblings = self.topology.providers[incident.service] == self.topology.providers[service]
             if all(
                 is_echo(
-                    self._level(service, place, _ECHO_WINDOW),
-                    self._level(incident.service, place, _ECHO_WINDOW),
+                    self._level(service, place, window),
+                    self._level(incident.service, place, window),
                     siblings=siblings,
                     parameters=self.parameters,
                 )
                 for place in {int(self.tree.country[region]), self.tree.world}
+                for window in (_ECHO_NOW, _ECHO_WINDOW)
             ):
                 return incident
         return None
