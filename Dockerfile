@@ -25,6 +25,7 @@ COPY manage.py ./
 COPY outagemap ./outagemap
 COPY reports ./reports
 COPY frontend ./frontend
+COPY docs/recompute.py ./docs/
 # Collected into the image and owned by root: at run time nothing in it can be changed.
 RUN SECRET_KEY=for-this-step-only DJANGO_SETTINGS_MODULE=outagemap.settings \
     python -c "import django; django.setup(); from outagemap.static import collect_if_stale; collect_if_stale()" \

@@ -25,6 +25,7 @@ urlpatterns = [
     path("incidents/<slug:ref>/map.svg", views.incident_drawing, name="incident-drawing"),
     path("incidents/<slug:ref>/chart.svg", views.incident_chart, name="incident-chart"),
     path("methodology/", views.methodology, name="methodology"),
+    path("methodology/recompute.py", views.recompute, name="recompute"),
     path("privacy/", views.privacy, name="privacy"),
     path("status/", views.own_status, name="status"),
     path("readyz", views.readyz, name="readyz"),

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponseRedirect
@@ -18,7 +19,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from frontend import charts, counts, course, drawings, maps, places, words
 from frontend.nesting import own_people, parts, people_affected
-from frontend.responses import data, drawing, page, unavailable
+from frontend.responses import answer, data, drawing, page, unavailable
 from reports import clock, status
 from reports.intake import guard, inbox, submission
 from reports.status.answers import (
@@ -33,6 +34,8 @@ from reports.status.answers import (
 )
 from reports.status.health import is_stale
 from reports.status.rules import rules
+
+RECOMPUTE = Path(settings.BASE_DIR) / "docs" / "recompute.py"
 
 # A table of every region of the world would be a megabyte: the rest is one link away.
 MOST_ROWS = 100
@@ -471,6 +474,12 @@ def _draw(request: HttpRequest, states: dict[str, str]) -> HttpResponseBase:
 def methodology(request: HttpRequest) -> HttpResponseBase:
     """How it counts and decides, and where it is weak."""
     return page(request, "frontend/methodology.html", {"all_states": charts.STATES, "rules": rules()}, now=clock.now())
+
+
+@require_safe
+def recompute(request: HttpRequest) -> HttpResponseBase:
+    """The program with which anyone works out again what is said of an incident."""
+    return answer(request, RECOMPUTE.read_text(encoding="utf-8"), "text/plain; charset=utf-8")
 
 
 @require_safe

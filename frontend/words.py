@@ -38,6 +38,30 @@ BASIS_NAMES = {
     "admin": gettext_lazy("an administrator said so"),
 }
 
+FIGURE_NAMES = {
+    "null_inflation": gettext_lazy("Ordinary may be so many times the expected"),
+    "clumping": gettext_lazy("Extra variance because people report together"),
+    "dispersion": gettext_lazy("Extra variance of this service"),
+    "strength": gettext_lazy("Reports behind the expectation"),
+    "slow_factor": gettext_lazy("Expectation adjusted to the last hours by"),
+    "late_reports": gettext_lazy("Late reports of an outage just over"),
+    "probability_restored": gettext_lazy("Probability that it is back"),
+    "log_evidence_rate": gettext_lazy("Evidence from reports (natural log)"),
+    "log_evidence_votes": gettext_lazy("Evidence from votes (natural log)"),
+    "excess_before": gettext_lazy("Reports a minute beyond usual before"),
+    "minutes_since_onset": gettext_lazy("Minutes since it began"),
+    "reports_since_onset": gettext_lazy("Reports since it began"),
+    "votes_since_onset": gettext_lazy("“Works for me” since it began"),
+    "minutes_since_restored": gettext_lazy("Minutes since it came back"),
+    "reports_since_restored": gettext_lazy("Reports since it came back"),
+    "votes_since_restored": gettext_lazy("“Works for me” since it came back"),
+    "echo_observed": gettext_lazy("Its reports in the world"),
+    "echo_expected": gettext_lazy("Its usual reports in the world"),
+    "other_observed": gettext_lazy("Reports of the other"),
+    "other_expected": gettext_lazy("Usual reports of the other"),
+    "share_of_excess": gettext_lazy("Its share of the other’s rise"),
+}
+
 INCIDENT_STATE_NAMES = {
     "open": gettext_lazy("Ongoing"),
     "recovering": gettext_lazy("Coming back"),
@@ -323,6 +347,14 @@ def state_name(state: str) -> str:
 def basis_name(basis: str) -> str:
     """Why we believe that a region is back, in words."""
     return str(BASIS_NAMES.get(basis, basis))
+
+
+def figure_name(name: str) -> str:
+    """A figure of some evidence, in words; ``slow_factor_2`` is the slow factor of twenty minutes before."""
+    base, _underscore, back = name.rpartition("_")
+    if base == "slow_factor" and back.isdecimal():
+        return _("The same, {minutes} minutes before").format(minutes=10 * int(back))
+    return str(FIGURE_NAMES.get(name, name.replace("_", " ")))
 
 
 def review_name(review: str) -> str:

@@ -75,7 +75,7 @@ def test_the_image_takes_in_what_it_copies():
     allowed = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
     copied = set()
     for line in re.findall(r"^COPY (?!--from)(.*)$", DOCKERFILE, re.MULTILINE):
-        copied |= {Path(source).name for source in shlex.split(line)[:-1]}
+        copied |= {str(Path(source)) for source in shlex.split(line)[:-1]}
     assert copied == allowed
     assert all((ROOT / name).exists() for name in copied)
 

@@ -117,6 +117,12 @@ def basis_name(basis: str) -> str:
 
 
 @register.filter
+def figure_name(name: str) -> str:
+    """What a figure of some evidence is."""
+    return words.figure_name(name)
+
+
+@register.filter
 def review_name(review: str) -> str:
     """Who has looked at an incident."""
     return words.review_name(review)
@@ -180,6 +186,12 @@ def share_of(number: float, whole: float) -> int:
 def percent(share: float) -> str:
     """A probability, never rounded up to certainty."""
     return f"{min(round(100 * share), 99)} %"
+
+
+@register.filter
+def share(part: float) -> str:
+    """A share of a whole, which may be all of it."""
+    return f"{round(100 * part)} %"
 
 
 @register.filter

@@ -198,6 +198,10 @@ class EvidenceShape(Shape[Any]):
     level = serializers.CharField()
     rule = serializers.CharField()
     networks = serializers.IntegerField(allow_null=True, help_text="Distinct networks among the reports.")
+    largest_network = serializers.IntegerField(
+        allow_null=True, help_text="Reports of the network that sent the most; null where nobody could count them."
+    )
+    largest_share = serializers.FloatField(allow_null=True, help_text="The same as a share of `observed`.")
     working = serializers.IntegerField()
     baseline_version = serializers.CharField(allow_blank=True)
     detector_version = serializers.CharField()

@@ -51,6 +51,8 @@ DISPERSION_CAUTION = 0.8
 UNKNOWN_WORLD_LEVEL = 0.2
 """Reports a minute assumed for a service nobody has seen, in the whole world."""
 UNKNOWN_STRENGTH = 0.5
+NO_HISTORY = "empty"
+"""The version of the fit to no history."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,8 @@ class Baseline:
     shares: FloatArray
     exposure: FloatArray
     dispersion: FloatArray
+    name: str = ""
+    """The version that the fit was stored under; it stays when the catalogue grows."""
 
     @classmethod
     def empty(cls, topology: Topology) -> Self:
@@ -116,6 +120,7 @@ class Baseline:
             shares=_shares(tree, np.zeros(regions)),
             exposure=np.zeros(services),
             dispersion=np.full(services, DISPERSION_PRIOR),
+            name=NO_HISTORY,
         )
 
     @cached_property
@@ -125,7 +130,12 @@ class Baseline:
 
     @cached_property
     def version(self) -> str:
-        """Twelve hexadecimal digits of a hash over everything the fit says; empty history has its own."""
+        """Twelve hexadecimal digits of a hash over everything the fit said when it was made; ``NO_HISTORY`` of none.
+
+        Evidence names it for ever, so it must not change with a catalogue that grows.
+        """
+        if self.name:
+            return self.name
         digest = hashlib.sha256("\n".join((*self.topology.services, "", *self.topology.regions)).encode())
         for name in _STORED:
             digest.update(np.ascontiguousarray(getattr(self, name)).tobytes())
@@ -215,6 +225,7 @@ class Baseline:
             buffer,
             services=np.array(self.topology.services, dtype=np.str_),
             regions=np.array(self.topology.regions, dtype=np.str_),
+            version=np.array(self.version, dtype=np.str_),
             **{name: getattr(self, name) for name in _STORED},
         )
         return buffer.getvalue()
@@ -251,6 +262,7 @@ class Baseline:
             shares=shares,
             exposure=exposure,
             dispersion=dispersion,
+            name=str(stored["version"]) if "version" in stored else "",
         )
 
 

@@ -247,6 +247,11 @@ class Cycle:
             "reports_since_onset": float(outage.reports[known].sum()),
             "votes_since_onset": float(outage.votes[known].sum()),
         }
+        if kind is DecisionKind.RESTORED and outage.restored is not None:
+            after = outage.span(self._now, max(self._now - outage.restored + 1, 0))
+            since["minutes_since_restored"] = len(after)
+            since["reports_since_restored"] = float(outage.reports[after].sum())
+            since["votes_since_restored"] = float(outage.votes[after].sum())
         evidence = self._evidence(
             outage.service,
             outage.region,

@@ -294,6 +294,7 @@ class Opening(Grouping):
         incident.last_change = minute
         self.down[self._cell(outage)] = 1
         self._hold(outage)
+        five = round(recent.ordered(row, minute, PEAK_MINUTES).sum())
         self._decisions.append(
             Decision(
                 kind=DecisionKind.OPENED if before is None else DecisionKind.REOPENED,
@@ -304,8 +305,8 @@ class Opening(Grouping):
                 group=incident.group,
                 onset=onset,
                 began=incident.onset,
-                peak=outage.peak or minute,
-                peak_reports=max(outage.peak_reports, round(outage.recent(minute - 1, PEAK_MINUTES))),
+                peak=minute if five > outage.peak_reports else outage.peak,
+                peak_reports=max(outage.peak_reports, five),
                 confidence=round(incident.confidence, 4),
                 scope=incident.scope if fresh else "",
                 evidence=evidence,

@@ -13,6 +13,7 @@ from django.db import connection
 from numpy.typing import NDArray
 
 from reports.detection.decisions import IntArray, Topology
+from reports.detection.tree import Tree, plant
 from reports.models import Region, Service, ServiceDependency
 
 # Categories of services by which people reach all others.
@@ -31,6 +32,11 @@ class Cells:
     provider_ids: tuple[int, ...]
     region_ids: tuple[int, ...]
     region_names: tuple[str, ...]
+
+    @cached_property
+    def tree(self) -> Tree:
+        """The regions as arrays."""
+        return plant(self.topology)
 
     @cached_property
     def service_index(self) -> dict[int, int]:

@@ -12,6 +12,7 @@ from reports.detection.decisions import Decision
 from reports.detection.decisions import Evidence as Figures
 from reports.incidents import timeline
 from reports.incidents.cells import Cells
+from reports.incidents.networks import Rise, note_largest
 from reports.incidents.timeline import EntryKind
 from reports.models import Evidence, Incident, RegionalOutage, Relapse, TimelineEntry
 
@@ -50,6 +51,7 @@ class Notes:
         self.rows: dict[tuple[int, int], RegionalOutage] = {}
         self.relapses: list[Relapse] = []
         self.evidence: list[Evidence] = []
+        self.rises: list[Rise] = []
         self.entries: list[TimelineEntry] = []
 
     def touch(self, incident: Incident) -> None:
@@ -67,6 +69,10 @@ class Notes:
         region_id = self.cells.region_ids[decision.region] if decision.region >= 0 else None
         evidence = _evidence(incident, decision, decision.evidence, region_id)
         self.evidence.append(evidence)
+        if decision.region >= 0:
+            self.rises.append(
+                Rise(evidence, self.cells.service_ids[decision.service], decision.region, decision.evidence.window_end)
+            )
         return evidence
 
     def tell(
@@ -122,6 +128,7 @@ class Notes:
     def save_rest(self) -> None:
         """Writes what refers to rows and incidents: relapses, evidence, the timeline."""
         Relapse.objects.bulk_create(self.relapses)
+        note_largest(self.rises, cells=self.cells)
         Evidence.objects.bulk_create(self.evidence, batch_size=500)
         timeline.write(self.entries)
 

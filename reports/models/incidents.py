@@ -161,6 +161,9 @@ class Evidence(models.Model):
     level = models.CharField(max_length=12)
     rule = models.CharField(max_length=40)
     networks = models.PositiveIntegerField(null=True, blank=True)
+    # Of the observed reports, those of the network that sent the most; counted when it was decided, because single
+    # reports are not kept. Unknown where none were at hand.
+    largest_network = models.PositiveIntegerField(null=True, blank=True)
     working = models.PositiveIntegerField(default=0)
     baseline_version = models.CharField(max_length=40)
     detector_version = models.CharField(max_length=20)

@@ -133,10 +133,17 @@ class EvidenceFigures:
     level: str
     rule: str
     networks: int | None
+    largest_network: int | None
+    """Of the observed reports, those of the network that sent the most."""
     working: int
     baseline_version: str
     detector_version: str
     figures: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def largest_share(self) -> float | None:
+        """Of the observed reports, the share of the network that sent the most."""
+        return self.largest_network / self.observed if self.largest_network and self.observed else None
 
 
 @dataclass(frozen=True)

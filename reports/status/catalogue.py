@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from difflib import SequenceMatcher
 from functools import cache, lru_cache
@@ -140,6 +140,11 @@ def _read(day: date | None) -> Catalogue:
     )
 
 
+def topology_on(day: date) -> Topology:
+    """The topology with local time as on ``day``: what was decided then was decided with it."""
+    return replace(catalogue().topology, utc_offsets=_utc_offsets(day))
+
+
 # --- regions: the same for every site, so kept for ever ---------------------------------------------------------------
 
 
@@ -182,7 +187,7 @@ def _parents() -> IntArray:
     return np.array([-1 if link.parent is None else indices[link.parent] for link in links()], dtype=np.int64)
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=8)
 def _utc_offsets(day: date | None) -> IntArray:
     return np.array([tree_of_regions.utc_offset_minutes(code, day) for code in codes()], dtype=np.int64)
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import date, timedelta
 
 import numpy as np
 
 from reports import clock, counts
+from reports.detection.baseline import NO_HISTORY
 from reports.detection.baseline import Baseline as Fit
 from reports.detection.decisions import FloatArray, IntArray
 from reports.models import Baseline
@@ -173,6 +174,17 @@ def expectation() -> Expectation:
     number = snapshots.version().baseline_id
     token = (number, catalogue.catalogue().digest)
     return snapshots.held("expectation", token, lambda: _read_expectation(number))
+
+
+def expectation_of(version: str, day: date) -> Expectation | None:
+    """What was ordinary by the fit of this version, with local time as on ``day``; ``None`` where it is not kept."""
+    topology = catalogue.topology_on(day)
+    if version == NO_HISTORY:
+        return Expectation(version=version, fit=Fit.empty(topology))
+    row = Baseline.objects.filter(version=version).first()
+    if row is None:
+        return None
+    return Expectation(version=version, fit=Fit.from_bytes(topology, bytes(row.fit)))
 
 
 def _read_expectation(number: int | None) -> Expectation:

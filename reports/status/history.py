@@ -175,6 +175,7 @@ def _evidence(row: Evidence | None) -> EvidenceFigures | None:
         level=row.level,
         rule=row.rule,
         networks=row.networks,
+        largest_network=row.largest_network,
         working=row.working,
         baseline_version=row.baseline_version,
         detector_version=row.detector_version,

@@ -10,7 +10,8 @@ from io import StringIO
 import numpy as np
 
 from reports import clock, counts
-from reports.models import Incident
+from reports.detection.decisions import FloatArray
+from reports.models import Evidence, Incident
 from reports.status import catalogue, figures, snapshots
 from reports.status.answers import CountSeries
 from reports.status.history import span, watched_until
@@ -18,6 +19,8 @@ from reports.status.history import span, watched_until
 MINUTE = timedelta(minutes=1)
 BEFORE = timedelta(hours=2)
 AFTER = timedelta(hours=1)
+# The longest window of a decision, and what the detector keeps beyond it.
+EXPORT_BEFORE = timedelta(minutes=130)
 # A chart has no use for more points than a screen has.
 MOST_STEPS = 2880
 CHART_STEPS = 720
@@ -97,10 +100,11 @@ def _chart(ref: str, region: str, now: datetime) -> CountSeries | None:
 
 def incident_export(ref: str) -> Iterator[str] | None:
     """The lines of a CSV file, header first: per minute, the world and each region of the incident (withdrawn ones
-    too), from two hours before the onset to an hour after the end. ``None`` for an unknown ref.
+    too), from 130 minutes before the onset to an hour after the end. ``None`` for an unknown ref.
 
-    A region's figures hold those of the regions below it, as the decisions saw them. Expectations are those of the
-    baseline that each line names; the evidence of a decision names its own.
+    A region's figures hold those of the regions below it, as the decisions saw them. ``expected`` and ``upper`` are by
+    the fit that the first decision named, and each further one that a decision named has a column
+    ``expected_VERSION``; the slow factor is in the evidence. A fit that is not kept leaves its column empty.
     """
     row = Incident.objects.filter(ref=ref).first()
     return None if row is None else _export(row)
@@ -109,16 +113,17 @@ def incident_export(ref: str) -> Iterator[str] | None:
 def _export(row: Incident) -> Iterator[str]:
     indices = {catalogue.index_of(code) for code in row.regions.values_list("region_code", flat=True)}
     regions = np.array(sorted({0, *(i for i in indices if i is not None)}), dtype=np.int64)
-    entry, expectation, codes = catalogue.catalogue().by_id[row.service_id], figures.expectation(), catalogue.codes()
+    entry, codes = catalogue.catalogue().by_id[row.service_id], catalogue.codes()
+    versions, fits = _fits(row)
     first, end = span(row)
-    first -= BEFORE // MINUTE
+    first -= EXPORT_BEFORE // MINUTE
     # What lies ahead of the detector is not yet counted to the end.
     end = min(end + AFTER // MINUTE, max(clock.minute_of(watched_until()), end))
-    yield _line(EXPORT_HEADER)
+    yield _line((*EXPORT_HEADER, *(f"expected_{version}" for version in versions[1:])))
     for start in range(first, end, EXPORT_PIECE_MINUTES):
         piece = figures.minutes(row.service_id, regions, start=start, end=min(start + EXPORT_PIECE_MINUTES, end))
         minutes = start + np.arange(len(piece.reports), dtype=np.int64)
-        expected, upper = expectation.each(entry.index, regions, minutes)
+        each = [None if fit is None else fit.each(entry.index, regions, minutes) for fit in fits]
         lines = StringIO()
         writer = csv.writer(lines, lineterminator="\n")
         for at, minute in enumerate(minutes.tolist()):
@@ -131,12 +136,30 @@ def _export(row: Incident) -> Iterator[str]:
                         piece.reports[at, column],
                         piece.working[at, column],
                         piece.networks[at, column],
-                        round(float(expected[at, column]), 6),
-                        int(upper[at, column]),
-                        expectation.version,
+                        _number(each[0], at, column),
+                        "" if each[0] is None else int(each[0][1][at, column]),
+                        versions[0],
+                        *(_number(of_fit, at, column) for of_fit in each[1:]),
                     )
                 )
         yield lines.getvalue()
+
+
+def _fits(row: Incident) -> tuple[list[str], list[figures.Expectation | None]]:
+    """The fits that decisions about the incident named, the first one first; the one in force where none did."""
+    named = (
+        Evidence.objects.filter(incident=row).order_by("decided_at", "id").values_list("baseline_version", flat=True)
+    )
+    versions = list(dict.fromkeys(version for version in named if version))
+    found = [figures.expectation_of(version, row.detected_at.date()) for version in versions]
+    if not any(found):
+        in_force = figures.expectation()
+        return [in_force.version], [in_force]
+    return versions, found
+
+
+def _number(of_fit: tuple[FloatArray, FloatArray] | None, at: int, column: int) -> str:
+    return "" if of_fit is None else f"{of_fit[0][at, column]:.7g}"
 
 
 def _line(fields: tuple[str, ...]) -> str:

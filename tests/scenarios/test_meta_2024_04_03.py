@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from itertools import combinations
+from pathlib import Path
 
 import pytest
 from django.core.management import call_command
@@ -13,6 +14,7 @@ from django.core.management import call_command
 from reports import replay, scenarios
 from reports.models import (
     AcceptedId,
+    Evidence,
     InboxBlock,
     Incident,
     RegionalOutage,
@@ -21,6 +23,7 @@ from reports.models import (
     Statement,
     TimelineEntry,
 )
+from tests.recomputing import recompute, saved
 
 SLUG = "meta-2024-04-03"
 
@@ -113,6 +116,26 @@ def test_every_regional_outage_rests_on_recorded_evidence() -> None:
     for found in Incident.objects.all():
         regions = set(found.evidence.filter(decision="opened").values_list("region_id", flat=True))
         assert set(found.regions.values_list("region_id", flat=True)) <= regions
+
+
+@pytest.mark.parametrize("service", ["whatsapp", "instagram"])
+def test_everything_said_of_the_incident_can_be_recomputed_from_what_is_published(service: str, tmp_path: Path) -> None:
+    found = incident(service)
+    done = recompute(*saved(found.ref, tmp_path))
+    differing = [line for line in done.stdout.splitlines() if line.endswith("| NO")]
+    assert done.returncode == 0, (len(differing), differing[:20], done.stderr)
+    decisions = found.timeline.exclude(evidence=None).exclude(kind="echo").values("evidence").distinct().count()
+    assert done.stdout.count("| yes") > decisions + found.regions.filter(withdrawn_at=None).count() > 100
+
+
+def test_nearly_every_opening_tells_the_share_of_its_largest_network() -> None:
+    opened = Evidence.objects.filter(decision="opened", region__isnull=False)
+    told = opened.filter(largest_network__isnull=False)
+    assert told.count() >= 0.95 * opened.count()
+    for evidence in told:
+        assert 1 <= evidence.largest_network <= evidence.observed
+        # Nearly everybody of the scenario has a network of their own.
+    assert sum(e.largest_network <= 0.5 * e.observed for e in told) >= 0.9 * told.count()
 
 
 def test_the_provider_is_quoted_at_the_published_time() -> None:
