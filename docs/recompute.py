@@ -160,9 +160,9 @@ def decision_row(export: Export, spoke: dict[str, Any]) -> Row:
         if spoke["threshold"] is not None and tail > spoke["threshold"] + 5e-3:
             wrong.append("threshold")
     largest = spoke["largest_network"]
-    if largest is not None:
-        if not 1 <= largest <= observed or not close(spoke["largest_share"], largest / max(observed, 1), 1e-3, 1e-6):
-            wrong.append("largest network")
+    share = largest / observed if largest and observed else None
+    if largest is not None and (share is None or share > 1 or not close(spoke["largest_share"], share, 1e-3, 0)):
+        wrong.append("largest network")
     for event in ("onset", "restored"):
         since = end - int(figures.get("minutes_since_" + event, 0))
         for name, column in (("reports_since_" + event, "reports"), ("votes_since_" + event, "working")):
