@@ -44,6 +44,7 @@ def rises(
     dispersion: FloatArray,
     strength: FloatArray,
     least: IntArray,
+    ratio: FloatArray,
     loosest: FloatArray,
     longest: IntArray,
     inflation: FloatArray,
@@ -51,11 +52,11 @@ def rises(
 ) -> Rises:
     """Cells whose count in some window passes its own ``loosest`` threshold (log10 of the tail probability).
 
-    ``observed`` and ``expected`` are (cells x windows); ``least`` reports, ``loosest``, the ``longest`` window
-    (minutes) and the ``inflation`` of the null are per cell. A Chernoff bound leaves out what cannot pass before the
-    exact tail is computed.
+    ``observed`` and ``expected`` are (cells x windows); ``least`` reports, the least ``ratio`` to what is expected,
+    ``loosest``, the ``longest`` window (minutes) and the ``inflation`` of the null are per cell. A Chernoff bound
+    leaves out what cannot pass before the exact tail is computed.
     """
-    seen = (observed >= least[:, None]) & (observed >= parameters.least_ratio * expected)
+    seen = (observed >= least[:, None]) & (observed >= ratio[:, None] * expected)
     seen &= longest[:, None] >= _WINDOWS
     cell, window = np.nonzero(seen)
     if not len(cell):

@@ -28,30 +28,47 @@ _ECHO_WINDOW = 120
 _ECHO_NOW = 12
 """A rise is an echo only where it is one in both: over the shorter window a service that falls later shows itself, over
 the longer one a flood that ebbs still explains the small talk about others."""
+_ROUNDS = 4
+"""How often the cells of a service are looked at again in one minute while its regions join."""
 
 
 class Opening(Grouping):
     """The part of a cycle that looks for onsets."""
 
     def _scan(self, rows: IntArray) -> None:
+        """Look at the cells with a new report; then at those for which what just opened has lowered the bar."""
+        services, shared = self._look(rows)
+        for _ in range(_ROUNDS):
+            if not services and not shared:
+                return
+            cells = [service * self.regions + np.arange(self.regions) for service in sorted(services)]
+            cells += [np.arange(self.services) * self.regions + region for region in sorted(shared)]
+            again = self.recent.row_of[np.unique(np.concatenate(cells))].astype(np.int64)
+            services, shared = self._look(again[again >= 0])
+
+    def _look(self, rows: IntArray) -> tuple[set[int], set[int]]:
+        """Open what passes its threshold in ``rows``; the services in which something opened, and the regions where
+        the bar fell for all services.
+        """
         p, recent, minute = self.parameters, self.recent, self._now
+        services: set[int] = set()
+        regions: set[int] = set()
         cells = recent.cell[rows]
         real = cells < self.services * self.regions
-        look = np.where(real, self.down[np.where(real, cells, 0)] == 0, minute % p.shared_every == 0)
-        rows = rows[look]
+        rows = rows[~real | (self.down[np.where(real, cells, 0)] == 0)]
         observed = recent.sums(rows, minute)[:, :-1].astype(np.float64)
         # The screens that nearly everything fails, before anything dearer is looked up.
         enough = observed[:, -1] >= p.joined_reports
         rows, observed = rows[enough], observed[enough]
         if not len(rows):
-            return
+            return services, regions
         expected = recent.expected(rows, minute)[:, :-1]
         tails = recent.tail_size[rows] > 0
         if tails.any():
             expected[tails] += self._late(rows[tails])
-        risen = ((observed >= p.joined_reports) & (observed >= p.least_ratio * expected)).any(axis=1)
+        risen = ((observed >= p.joined_reports) & (observed >= p.shared_ratio * expected)).any(axis=1)
         if not risen.any():
-            return
+            return services, regions
         rows, observed, expected = rows[risen], observed[risen], expected[risen]
         cells = recent.cell[rows]
         service, region = np.divmod(cells, self.regions)
@@ -63,34 +80,60 @@ class Opening(Grouping):
         closed = minute - recent.closed_at[rows]
         cooling = closed < p.cooling_minutes
         lineage = self.tree.lineage[region]
-        shared = ((self.shared_until[lineage] > minute) & (lineage >= 0)).any(axis=1) & ~cooling & real
-        loosest = np.where(shared & ~pool, p.shared_log10, loosest)
-        least = np.where(shared & ~pool, p.joined_reports, least)
+        shared = ((self.shared_until[lineage] > minute) & (lineage >= 0)).any(axis=1) & ~cooling & real & ~pool
+        loosest = np.where(shared, p.shared_log10, loosest)
+        least = np.where(shared, p.shared_reports, least)
         joined = np.zeros(len(rows), dtype=np.bool_)
         if self.incidents:
-            above = self.down[np.where(real, service, 0)[:, None] * self.regions + np.maximum(lineage, 0)] == 1
-            above[:, 0] = False
-            joined = (above & (lineage >= 0)).any(axis=1) & real & ~cooling & ~pool
-            loosest = np.where(joined, p.joined_log10, loosest)
+            share = self._share_down(service, region)
+            joined = (share > 0) & real & ~cooling & ~pool
+            loosest = np.where(joined, p.joined_log10 + np.log10(np.maximum(share, 1e-9)), loosest)
             least = np.where(joined, p.joined_reports, least)
         young = recent.baseline.exposure[service] < p.young_minutes
         least = np.where(young, np.maximum(least, p.unknown_reports), least)
         loosest = np.where(young, np.minimum(loosest, p.leaf_log10), loosest)
-        loosest = np.where(service == self.services, p.shared_pool_log10, loosest)
-        longest = np.where(service == self.services, 30, longest)
+        loosest = np.where(real, loosest, p.shared_pool_log10)
+        longest = np.where(real, longest, 30)
         longest = np.where(cooling, np.minimum(closed, longest), longest)
         inflation = np.where(pool & real, p.pool_null_inflation, p.null_inflation)
+        ratio = np.where(real, p.least_ratio, p.shared_ratio)
         least = np.where(young & ~real, 10**9, least)
         strength = recent.strength[rows]
-        found = rises(observed, expected, recent.dispersion[service], strength, least, loosest, longest, inflation, p)
-        if not len(found.index):
-            return
+        found = rises(
+            observed, expected, recent.dispersion[service], strength, least, ratio, loosest, longest, inflation, p
+        )
         index = found.index
         # The deepest first: a pool must know which of its parts are already down.
         for k in np.argsort(-self.tree.depth[region[index]], kind="stable"):
             i = index[k]
-            rule = "shared" if shared[i] and not pool[i] else "joined" if joined[i] else "pool" if pool[i] else "cell"
-            self._consider(int(rows[i]), int(service[i]), int(region[i]), found, int(k), rule, float(loosest[i]))
+            if not real[i]:
+                if self._consider_shared(int(region[i]), int(found.window[k])):
+                    regions.add(int(region[i]))
+                continue
+            rule = "joined" if joined[i] else "shared" if shared[i] else "pool" if pool[i] else "cell"
+            if self._consider(int(rows[i]), int(service[i]), int(region[i]), found, int(k), rule, float(loosest[i])):
+                services.add(int(service[i]))
+        return services, regions
+
+    def _share_down(self, service: IntArray, region: IntArray) -> FloatArray:
+        """For each cell: of the regions of the pool above it that is down and loud, the share that is down itself, of
+        those that have a report in two hours at all; 0 where no such pool is. Of several pools the greatest share.
+        """
+        share = np.zeros(len(service))
+        known: dict[tuple[int, int], float] = {}
+        for i in np.flatnonzero(np.isin(service, list(self.incidents))):
+            for above in self.tree.lineage[region[i], 1:]:
+                key = int(service[i]), int(above)
+                if above < 0 or self.down[key[0] * self.regions + key[1]] != 1:
+                    continue
+                if key not in known:
+                    cells = key[0] * self.regions + self.tree.leaves[key[1]]
+                    cells = cells[self.recent.row_of[cells] >= 0]
+                    known[key] = (1.0 + np.count_nonzero(self.down[cells])) / (1.0 + len(cells))
+                    if self._now - self.incidents[key[0]].regions[key[1]].detected > self.parameters.joining_minutes:
+                        known[key] *= self.parameters.late_joining
+                share[i] = max(share[i], known[key])
+        return share
 
     def _late(self, rows: IntArray) -> FloatArray:
         """Reports still to come after a restoration, per window: no new outage is seen in them."""
@@ -101,23 +144,25 @@ class Opening(Grouping):
         late: FloatArray = recent.tail_size[rows][:, None] * p.late_minutes * amount
         return late
 
-    def _consider(self, row: int, service: int, region: int, found: Rises, k: int, rule: str, threshold: float) -> None:
-        """A cell rose beyond its threshold: open it, unless something else explains the rise."""
+    def _consider(self, row: int, service: int, region: int, found: Rises, k: int, rule: str, threshold: float) -> bool:
+        """A cell rose beyond its threshold: open it, unless something else explains the rise. Whether it opened."""
         window = int(found.window[k])
-        if service == self.services:
-            self._consider_shared(region, window)
-            return
         if self.muted_until.get(service, -1) > self._now:
-            return
+            return False
         if rule == "pool" and not self._broad(service, region, window):
-            return
+            return False
+        busy = self._busy(service, region, window) if rule == "cell" else 1.0
+        if busy > 1.0 and not self._stands_out(row, service, found, k, busy, threshold):
+            return False
         networks = self._networks(service, region, WINDOWS[window])
         if networks is not None and networks < self.parameters.least_networks:
-            return
+            return False
         if self.recent.baseline.exposure[service] < self.parameters.young_minutes and not self._changed(row):
-            return
+            return False
         late = float(self._late(np.array([row]))[0, window]) if self.recent.tail_size[row] > 0 else 0.0
         figures = {"late_reports": float(f"{late:.7g}")} if late else {}
+        if busy > 1.0:
+            figures["rest_of_country"] = round(busy, 4)
         evidence = self._evidence(
             service, region, found.observed[k], found.expected[k], threshold, WINDOWS[window], rule, figures
         )
@@ -125,12 +170,41 @@ class Opening(Grouping):
             big = self._echo_of(service, region)
             if big is not None:
                 self._tell_echo(service, big, evidence)
-                return
+                return False
         self._open(row, service, region, evidence)
+        return True
 
-    def _consider_shared(self, region: int, window: int) -> None:
+    def _busy(self, service: int, region: int, window: int) -> float:
+        """How busy the rest of the country of a region is in the window: its reports over what was expected, without
+        the regions that are or were just down; 1 where it is not busy.
+
+        A surge, or a level that has just shifted, lifts a whole country at once; its regions are no outages each.
+        """
+        p, recent, minute = self.parameters, self.recent, self._now
+        country = int(self.tree.country[region])
+        down = {r for r in self._lately_down(service, WINDOWS[window]) if country in self.tree.above[r]}
+        if country == region or country in down:
+            return 1.0
+        out = down | {region}
+        largest = [r for r in sorted(out) if not any(q != r and q in self.tree.above[r] for q in out)]
+        rows = recent.row_of[service * self.regions + np.array([country, *largest])].astype(np.int64)
+        rows = rows[rows >= 0]
+        n = recent.sums(rows, minute)[:, window].astype(np.float64)
+        e = recent.expected(rows, minute)[:, window]
+        pseudo = p.busy_pseudo_reports
+        ratio = (float(n[0] - n[1:].sum()) + pseudo) / (max(float(e[0] - e[1:].sum()), 0.0) + pseudo)
+        return min(max(ratio, 1.0), p.busy_most)
+
+    def _stands_out(self, row: int, service: int, found: Rises, k: int, busy: float, threshold: float) -> bool:
+        """Whether a cell still exceeds when ``busy`` times as much is expected of it."""
+        p, recent = self.parameters, self.recent
+        mean = np.array([p.null_inflation * busy * found.expected[k] + 1e-4])
+        shape = null_shape(mean, recent.dispersion[[service]], recent.strength[[row]], p.clumping)
+        return bool(log10_tail(found.observed[[k]], mean, shape)[0] <= threshold)
+
+    def _consider_shared(self, region: int, window: int) -> bool:
         """All services of a region together rose: if several did, and the rise stays without its biggest,
-        lower the bar.
+        lower the bar. Whether it was not low already.
         """
         p, recent, minute = self.parameters, self.recent, self._now
         cells = np.arange(self.services) * self.regions + region
@@ -140,16 +214,19 @@ class Opening(Grouping):
         expected = recent.expected(rows, minute)[:, window]
         rising = (observed >= 2) & (observed > p.least_ratio * expected)
         if rising.sum() < p.common_services:
-            return
+            return False
         top = int(np.argmax(observed - expected))
         n = observed.sum() - observed[top]
         e = max(float(expected.sum() - expected[top]), 1e-4)
         if n < 4 or n < 1.7 * e:
-            return
+            return False
         mean = np.array([1.2 * e + 1e-4])
         shape = null_shape(mean, np.array([0.03]), np.array([1e9]), p.clumping)
-        if log10_tail(np.array([n]), mean, shape)[0] < 0.6 * p.shared_pool_log10:
-            self.shared_until[region] = minute + p.shared_minutes
+        if log10_tail(np.array([n]), mean, shape)[0] >= 0.6 * p.shared_pool_log10:
+            return False
+        fresh = bool(self.shared_until[region] <= minute)
+        self.shared_until[region] = minute + p.shared_minutes
+        return fresh
 
     def _broad(self, service: int, region: int, window: int) -> bool:
         """Whether a pool still exceeds without the parts that are down already and without its most excessive one."""

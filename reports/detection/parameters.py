@@ -12,12 +12,15 @@ WINDOWS = (1, 2, 3, 5, 8, 12, 20, 30, 45, 60, 90, 120)
 class Parameters:
     """Thresholds of the detector. Probabilities are log10 of a tail under the inflated null; times are minutes.
 
-    Onset: ``clumping`` extra variance per report; ``null_inflation`` the factor on the expected count that a rise must
-    also exceed; ``least_ratio`` observed / expected; ``leaf_log10`` for a cell on its own, ``pool_log10`` for a
+    Onset: ``clumping`` extra variance per report; ``null_inflation`` (leaf) and ``pool_null_inflation`` the factor on
+    the expected count that a rise must also exceed; ``least_ratio`` observed / expected; ``leaf_log10`` for a cell on
+    its own, ``pool_log10`` for a
     region with regions in it (half of it must remain without the parts that explain it), ``joined_log10`` for a cell
-    of a service that is down above it, ``shared_log10`` for a cell where several services rise (pool at
-    ``shared_pool_log10``); ``*_reports`` and ``least_networks`` are least counts. ``unknown_reports`` is the least
-    count where no baseline exists.
+    of a service all of whose other regions are down (see ``Opening._share_down``; after ``joining_minutes`` their
+    share counts ``late_joining`` times), ``shared_log10`` for a cell where several services rise (pool at
+    ``shared_pool_log10`` and ``shared_ratio``); ``*_reports`` and ``least_networks`` are least counts.
+    ``unknown_reports`` is the least count where no baseline exists. ``busy_*``: the ratio of the rest of a country to
+    its expectation, shrunk by so many pseudo reports and believed up to so much.
 
     Onset: ``onset_reach`` minutes it is looked for backwards; ``onset_lead`` minutes that a region which joined at a
     lowered bar may have begun before the incident.
@@ -40,15 +43,21 @@ class Parameters:
     clumping: float = 0.15
     null_inflation: float = 1.5
     pool_null_inflation: float = 2.2
+    busy_pseudo_reports: float = 3.0
+    busy_most: float = 4.0
+    joining_minutes: int = 60
+    late_joining: float = 0.01
     least_ratio: float = 2.5
     leaf_log10: float = -7.5
     pool_log10: float = -7.0
-    joined_log10: float = -3.0
+    joined_log10: float = -2.0
     shared_log10: float = -4.0
     shared_pool_log10: float = -6.0
     leaf_reports: int = 5
     pool_reports: int = 6
     joined_reports: int = 3
+    shared_reports: int = 3
+    shared_ratio: float = 2.0
     unknown_reports: int = 15
     young_minutes: float = 4000.0
     young_ratio: float = 6.0
@@ -57,7 +66,6 @@ class Parameters:
     pool_window: int = 60
     pool_back_share: float = 0.9
     shared_minutes: int = 45
-    shared_every: int = 3
     onset_reach: int = 60
     onset_lead: int = 10
     factor_pseudo_reports: float = 20.0

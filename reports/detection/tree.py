@@ -40,6 +40,15 @@ class Tree:
         return tuple(order[starts[i] : starts[i + 1]] for i in range(len(parents)))
 
     @cached_property
+    def leaves(self) -> tuple[IntArray, ...]:
+        """Per region, the regions in it (itself included) that have none in them."""
+        found: list[list[int]] = [[] for _ in range(len(self.lineage))]
+        for leaf in np.flatnonzero(~self.has_children):
+            for region in self.above[leaf]:
+                found[region].append(int(leaf))
+        return tuple(np.array(leaves, dtype=np.int64) for leaves in found)
+
+    @cached_property
     def above(self) -> tuple[frozenset[int], ...]:
         """Per region, itself and all regions it lies in."""
         return tuple(frozenset(int(r) for r in line if r >= 0) for line in self.lineage)

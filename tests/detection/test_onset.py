@@ -30,10 +30,12 @@ def test_what_is_found_passes_its_threshold_and_nothing_that_passes_is_missed(st
     expected = 0.1 * np.array(WINDOWS)[None, :]
     p = Parameters()
     one = np.ones(1)
-    found = rises(observed, expected, 0.06 * one, 400 * one, np.array([5]), -7.5 * one, np.array([120]), 1.25 * one, p)
+    found = rises(
+        observed, expected, 0.06 * one, 400 * one, np.array([5]), 2.5 * one, -7.5 * one, np.array([120]), 1.25 * one, p
+    )
     mean = 1.25 * expected[0] + 1e-4
     exact = log10_tail(observed[0], mean, null_shape(mean, 0.06 * np.ones(12), 400 * np.ones(12), p.clumping))
-    allowed = (observed[0] >= 5) & (observed[0] >= p.least_ratio * expected[0])
+    allowed = (observed[0] >= 5) & (observed[0] >= 2.5 * expected[0])
     best = np.where(allowed, exact, 0.0).min()
     if best <= -7.5:
         assert found.log10_p[0] == pytest.approx(best)

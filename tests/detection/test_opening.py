@@ -1,0 +1,95 @@
+"""What opens: whole crowds through the engine, where one cell's figures are not the whole story."""
+
+from __future__ import annotations
+
+import pytest
+
+from reports.detection.baseline import Baseline, fit
+from reports.detection.decisions import DecisionKind, Topology
+from reports.detection.engine import Engine
+from tests.detection.conftest import steady_history
+from tests.detection.test_engine import ALPHA, ENGLAND, GB, LEAVES, SCOTLAND, START, WALES, Crowd, of, watched
+
+BUSY = 10.0
+OPENED = DecisionKind.OPENED
+
+
+def busy_crowd(minutes: int) -> Crowd:
+    crowd = Crowd(minutes)
+    crowd.reports[:, LEAVES, :] = crowd.rng.poisson(BUSY, (4, 4, minutes))
+    return crowd
+
+
+@pytest.fixture(scope="module")
+def busy_baseline(topology: Topology) -> Baseline:
+    return fit(steady_history(topology, per_minute=BUSY), topology)
+
+
+def test_a_surge_of_a_whole_country_opens_none_of_its_regions(topology: Topology, busy_baseline: Baseline) -> None:
+    everywhere, only_england = busy_crowd(175), busy_crowd(175)
+    for region in (ENGLAND, SCOTLAND, WALES):
+        everywhere.down(ALPHA, region, 150, 175, 2.3 * BUSY)
+    only_england.down(ALPHA, ENGLAND, 150, 175, 2.3 * BUSY)
+    assert not watched(Engine(topology, busy_baseline), everywhere, 0, 175)
+    opened = of(watched(Engine(topology, busy_baseline), only_england, 0, 175), OPENED)
+    assert [d.region for d in opened] == [ENGLAND]
+
+
+def test_an_outage_of_a_whole_country_opens_however_busy_it_is(topology: Topology, busy_baseline: Baseline) -> None:
+    crowd = busy_crowd(165)
+    for region in (ENGLAND, SCOTLAND, WALES):
+        crowd.down(ALPHA, region, 150, 165, 10 * BUSY)
+    opened = {d.region: d.decided - START for d in of(watched(Engine(topology, busy_baseline), crowd, 0, 165), OPENED)}
+    assert {GB, ENGLAND, SCOTLAND, WALES} <= set(opened)
+    assert max(opened.values()) <= 154
+
+
+def test_a_region_joins_in_the_minute_in_which_its_country_falls(topology: Topology, baseline: Baseline) -> None:
+    crowd = Crowd(170)
+    crowd.reports[ALPHA, WALES, 120:] = 0
+    crowd.reports[ALPHA, WALES, 150] = 6
+    for region in (ENGLAND, SCOTLAND):
+        crowd.down(ALPHA, region, 150, 170, 1.5)
+    found = watched(Engine(topology, baseline), crowd, 0, 170)
+    opened = {d.region: d for d in of(found, OPENED)}
+    # Not at its own six reports, and not at its next one either, which never came.
+    assert opened[WALES].decided - START > 150
+    assert opened[WALES].decided == max(d.decided for r, d in opened.items() if r in (GB, ENGLAND, SCOTLAND))
+    evidence = opened[WALES].evidence
+    assert evidence is not None
+    assert evidence.rule == "joined"
+
+
+def test_four_reports_open_a_region_while_its_country_falls_but_not_hours_later(
+    topology: Topology, baseline: Baseline
+) -> None:
+    def opened(at: int) -> bool:
+        crowd = Crowd(at + 5)
+        crowd.reports[ALPHA, WALES, :] = 0
+        crowd.reports[ALPHA, WALES, 20::40] = 1
+        crowd.reports[ALPHA, WALES, at] = 4
+        for region in (ENGLAND, SCOTLAND):
+            crowd.down(ALPHA, region, 150, at + 5, 1.5)
+        found = watched(Engine(topology, baseline), crowd, 0, at + 5)
+        assert {ENGLAND, SCOTLAND} <= {d.region for d in of(found, OPENED)}
+        return bool(of(found, OPENED, WALES))
+
+    assert opened(165)
+    assert not opened(335)
+
+
+def test_the_evidence_of_a_region_says_how_busy_the_rest_of_its_country_was(
+    topology: Topology, busy_baseline: Baseline
+) -> None:
+    crowd = busy_crowd(170)
+    for region in (SCOTLAND, WALES):
+        crowd.down(ALPHA, region, 140, 170, 0.6 * BUSY)
+    crowd.down(ALPHA, ENGLAND, 150, 170, 8 * BUSY)
+    evidence = of(watched(Engine(topology, busy_baseline), crowd, 0, 170), OPENED, ENGLAND)[0].evidence
+    assert evidence is not None
+    assert evidence.rule == "cell"
+    end = evidence.window_end - START
+    rest = crowd.reports[ALPHA, (SCOTLAND, WALES), end - evidence.window_minutes : end].sum()
+    usual = 2 * BUSY * evidence.window_minutes
+    assert evidence.figures["rest_of_country"] == pytest.approx((rest + 3) / (usual + 3), rel=0.1)
+    assert rest > 1.2 * usual
