@@ -291,6 +291,19 @@ FROM reports_reportcount WHERE kind = 0 AND minute >= %s AND minute < %s GROUP B
 """
 
 
+def rows_between(first: int, end: int, service_ids: Sequence[int] | None = None) -> int:
+    """How many rows of counts the minutes ``[first, end)`` hold, of these services or of all."""
+    chosen = BigintArray(np.asarray([] if service_ids is None else service_ids, dtype=np.int64))
+    with binary.reading() as cursor:
+        row = cursor.execute(_ROWS, [_at(first), _at(end), service_ids is None, chosen]).fetchone()
+    return int(row[0]) if row else 0
+
+
+_ROWS = """
+SELECT count(*) FROM reports_reportcount WHERE minute >= %s AND minute < %s AND (%s OR service_id = ANY(%s))
+"""
+
+
 def earliest() -> datetime | None:
     """The first minute with a count, or ``None`` on an empty site."""
     with binary.reading() as cursor:

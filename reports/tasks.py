@@ -9,6 +9,7 @@ from django.conf import settings
 
 from reports import clock, partitions
 from reports.incidents import watch as watching
+from reports.incidents import what_if as asking
 from reports.intake import guard
 from reports.intake.drain import drain as drain_once
 
@@ -41,3 +42,9 @@ def keep_partitions() -> None:
 def refit_baseline() -> None:
     """Fits the baseline anew to the history of counts."""
     watching.refit(now=clock.now())
+
+
+@shared_task(name="reports.tasks.answer_what_if")
+def answer_what_if(pk: int) -> None:
+    """Works out what other settings would have done."""
+    asking.work(pk, now=clock.now, seconds=time.monotonic)

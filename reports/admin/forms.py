@@ -7,7 +7,8 @@ from typing import Any
 from django import forms
 
 from reports.incidents.lifecycle import RegionWord
-from reports.models import Statement
+from reports.incidents.what_if import MOST_DAYS, SETTINGS, Setting
+from reports.models import Provider, Service, Statement
 
 
 class _Moment(forms.DateTimeField):
@@ -75,3 +76,56 @@ class OverrideForm(ActForm):
     state = forms.ChoiceField(label="Is", choices=[(word.value, word.value) for word in reversed(RegionWord)])
     at = _Moment(label="Since (UTC)")
     reason = forms.CharField(label="Why (public)", widget=forms.Textarea(attrs={"rows": 2}), max_length=1000)
+
+
+def _number(setting: Setting) -> forms.Field:
+    told = f"{setting.meaning} In force: {setting.present:g} {setting.unit}; {setting.least:g} to {setting.most:g}."
+    if setting.whole:
+        return forms.IntegerField(
+            label=setting.label,
+            min_value=int(setting.least),
+            max_value=int(setting.most),
+            initial=int(setting.present),
+            help_text=told,
+        )
+    return forms.FloatField(
+        label=setting.label,
+        min_value=setting.least,
+        max_value=setting.most,
+        initial=setting.present,
+        help_text=told,
+        widget=forms.NumberInput(attrs={"step": "any"}),
+    )
+
+
+class WhatIfForm(forms.Form):
+    """Other values for the settings that matter at the desk, and which counts to try them on."""
+
+    days = forms.IntegerField(
+        label="Days", min_value=1, max_value=MOST_DAYS, initial=MOST_DAYS, help_text=f"The last 1 to {MOST_DAYS}."
+    )
+    service = forms.ModelChoiceField(
+        label="Service",
+        queryset=Service.objects.order_by("slug"),
+        to_field_name="slug",
+        required=False,
+        empty_label="every service",
+        help_text="One only: faster, and more days fit.",
+    )
+    provider = forms.ModelChoiceField(
+        label="Provider",
+        queryset=Provider.objects.order_by("slug"),
+        to_field_name="slug",
+        required=False,
+        empty_label="every provider",
+        help_text="All services of one.",
+    )
+
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        for setting in SETTINGS:
+            self.fields[setting.name] = _number(setting)
+
+    def values(self) -> dict[str, float]:
+        """The settings as they were filled in, by name."""
+        return {setting.name: self.cleaned_data[setting.name] for setting in SETTINGS}

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from reports.detection.baseline import BIN_MINUTES, Baseline, History, fit
+from reports.detection.cycle import HOUR
 from reports.detection.decisions import (
     Basis,
     Decision,
@@ -143,9 +144,9 @@ class Ledger:
 
 
 class HalfHours:
-    """The recording summed to half hours once; each fit takes the slice that lay behind it."""
+    """The recording summed to half hours once, and what lay before it; each fit takes the slice that lay behind it."""
 
-    def __init__(self, recording: Recording, topology: Topology) -> None:
+    def __init__(self, recording: Recording, topology: Topology, past: History | None = None) -> None:
         services, regions = len(topology.services), len(topology.regions)
         told = recording.reports > 0
         cell = recording.service[told] * regions + recording.region[told]
@@ -154,6 +155,12 @@ class HalfHours:
         self.bin, cell = np.divmod(unique, services * regions)
         self.service, self.region = np.divmod(cell, regions)
         self.reports = np.bincount(index, recording.reports[told], len(unique)).astype(np.int64)
+        if past is not None:
+            for name in ("bin", "service", "region", "reports"):
+                setattr(self, name, np.concatenate([getattr(past, name), getattr(self, name)]))
+            order = np.argsort(self.bin, kind="stable")
+            for name in ("bin", "service", "region", "reports"):
+                setattr(self, name, getattr(self, name)[order])
 
     def history(self, first: int, now: int, excluded: list[tuple[int, int, int, int]]) -> History:
         """What was known at minute ``now`` of a recording that began at minute ``first``."""
@@ -181,24 +188,32 @@ def run(
     *,
     parameters: Parameters | None = None,
     progress: Callable[[float], None] | None = None,
+    past: History | None = None,
 ) -> Ledger:
-    """Every regional outage the engine would have told of. ``progress`` is called with the share done, once a day."""
+    """Every regional outage the engine would have told of. ``progress`` is called with the share done, once for each
+    hour of the recording; what it raises ends the run.
+
+    ``past`` is what was counted before the recording began (which then begins with a half hour), with the outages and
+    gaps known in it: the engine begins with a fit to it instead of without any.
+    """
     ledger = Ledger()
     if not len(recording.minute):
         return ledger
     first, last = int(recording.minute[0]), int(recording.minute[-1])
-    half_hours = HalfHours(recording, topology)
-    engine = Engine(topology, Baseline.empty(topology), parameters=parameters)
+    half_hours = HalfHours(recording, topology, past)
+    began = first if past is None else past.first_bin * BIN_MINUTES
+    known = [] if past is None else _excluded(past)
+    engine = Engine(topology, Baseline.empty(topology) if past is None else fit(past, topology), parameters=parameters)
     starts = np.searchsorted(recording.minute, np.arange(first, last + 2))
     gaps: dict[tuple[int, int], int] = {}
     networks = recording.networks
     for minute in range(first, last + 1):
-        if minute - first in EARLY_FITS or (minute % _DAY == 0 and minute - first >= EARLY_FITS[-1]):
+        if progress is not None and minute % HOUR == 0:
+            progress((minute - first) / (last - first + 1))
+        if minute - began in EARLY_FITS or (minute % _DAY == 0 and minute - began >= EARLY_FITS[-1]):
             silent = [(-1, place, since, until) for (place, since), until in gaps.items()]
-            excluded = [*ledger.spans(minute), *silent]
-            engine.adopt(fit(half_hours.history(first, minute, excluded), topology))
-            if progress is not None:
-                progress((minute - first) / (last - first + 1))
+            excluded = [*known, *ledger.spans(minute), *silent]
+            engine.adopt(fit(half_hours.history(began, minute, excluded), topology))
         part = slice(starts[minute - first], starts[minute - first + 1])
         counts = MinuteCounts(
             minute=minute,
@@ -213,3 +228,8 @@ def run(
         for place in np.flatnonzero(engine.gaps.blind).tolist():
             gaps[place, int(engine.gaps.since[place])] = minute + 1
     return ledger
+
+
+def _excluded(history: History) -> list[tuple[int, int, int, int]]:
+    columns = (history.excluded_service, history.excluded_region, history.excluded_from, history.excluded_until)
+    return list(zip(*(column.tolist() for column in columns), strict=True))

@@ -396,7 +396,7 @@ def refit(*, now: datetime) -> str | None:
         return None
     first = minute_of(max(earliest, until - HISTORY)) // BIN_MINUTES * BIN_MINUTES
     cells = read_cells(now.date())
-    baseline = fit(_history(cells, first=first, until=until, now=now), cells.topology)
+    baseline = fit(ordinary_history(cells, first=first, until=until, now=now), cells.topology)
     row = BaselineRow(
         version=baseline.version,
         fitted_at=now,
@@ -412,7 +412,9 @@ def refit(*, now: datetime) -> str | None:
     return baseline.version
 
 
-def _history(cells: Cells, *, first: int, until: datetime, now: datetime) -> History:
+def ordinary_history(cells: Cells, *, first: int, until: datetime, now: datetime) -> History:
+    """What was counted by half hours from the minute ``first`` to ``until``, and which of it is no ordinary time as far
+    as is known at ``now``: outages that nobody rejected, and gaps."""
     rows = counts.half_hours(instant_of(first), until)
     service, region = cells.service_indices(rows.service_id), cells.region_indices(rows.region_id)
     known = (service >= 0) & (region >= 0)

@@ -31,6 +31,7 @@ from reports.models.incidents import (
     Relapse,
     Statement,
     TimelineEntry,
+    WhatIf,
     Word,
 )
 
@@ -61,5 +62,6 @@ __all__ = [
     "ServiceDependency",
     "Statement",
     "TimelineEntry",
+    "WhatIf",
     "Word",
 ]

@@ -248,3 +248,41 @@ class RefCounter(models.Model):
 
     year = models.PositiveSmallIntegerField(primary_key=True)
     last = models.PositiveIntegerField()
+
+
+class WhatIf(models.Model):
+    """A question of an administrator: which incidents would other settings have opened or missed? And its answer.
+
+    ``settings`` are the values that differ from those in force then, by name; ``result`` is what
+    ``reports.incidents.what_if`` found. Whether somebody works on it now, the database's locks know.
+    """
+
+    asked_at = models.DateTimeField()
+    asked_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    settings = models.JSONField()
+    days = models.PositiveSmallIntegerField()
+    service = models.ForeignKey(Service, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+    provider = models.ForeignKey(Provider, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+    started_at = models.DateTimeField(null=True, blank=True)
+    progress = models.FloatField(default=0.0)
+    cancelled_at = models.DateTimeField(null=True, blank=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+    fault = models.CharField(max_length=300, blank=True)
+    result = models.JSONField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-asked_at", "-id"]
+        verbose_name = "what-if"
+        verbose_name_plural = "what-ifs"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["ended_at"],
+                condition=Q(ended_at__isnull=True),
+                nulls_distinct=False,
+                name="one_what_if_at_a_time",
+            ),
+            models.CheckConstraint(condition=Q(days__gte=1, days__lte=30), name="what_if_of_a_month_at_most"),
+        ]
+
+    def __str__(self) -> str:
+        return f"What-if of {self.asked_at:%Y-%m-%d %H:%M}"

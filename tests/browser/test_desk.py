@@ -58,3 +58,26 @@ def test_an_incident_is_judged_at_the_desk(browser_page: Page, incident: Inciden
     page.goto("/admin/reports/incident/")
     assert page.get_by_role("link", name=incident.ref).is_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_a_what_if_is_asked_followed_and_read(browser_page: Page, incident: Incident) -> None:
+    from reports.incidents import what_if
+    from reports.models import WhatIf
+
+    page = browser_page
+    page.goto("/admin/reports/whatif/add/")
+    page.get_by_label("Username").fill("owner")
+    page.get_by_label("Password").fill("a-long-password")
+    page.get_by_role("button", name="Log in").click()
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.get_by_label("Reports in a region").fill("90")
+    page.get_by_label("Reports in a country").fill("190")
+    page.get_by_label("Days").fill("1")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.get_by_role("button", name="Ask").click()
+    page.get_by_text("Waiting for a worker.").wait_for()
+    # The worker's part; the page asks again by itself.
+    what_if.work(WhatIf.objects.get().pk, now=lambda: incident.detected_at, seconds=lambda: 0.0)
+    page.get_by_role("heading", name="Opened either way").wait_for(timeout=15_000)
+    page.get_by_role("link", name=incident.ref).wait_for()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
