@@ -18,7 +18,7 @@ What is worked out, for each decision (formulae and parameters: docs/detection.m
                     the slow factor of these ten minutes, plus `late_reports` (stragglers of an outage just over)
   log10 p           of P(N >= observed), N negative binomial with mean m = null_inflation x expected + 0.0001 and
                     1/k = clumping / m + dispersion + 1 / strength; and, where the decision was taken by it, that it
-                    passes the threshold
+                    passes the threshold (with `rest_of_country` times the expected, where that is told)
   largest network   cannot be recomputed, because who sent what is not published: only that the share told is that of
                     the reports told, and no more than were counted
   since the onset   reports and votes of the last `minutes_since_onset` minutes, and of the last
@@ -133,6 +133,13 @@ def log10_tail(count: int, mean: float, shape: float) -> float:
     return min((log_term + math.log(total)) / math.log(10), 0.0)
 
 
+def under_null(observed: int, usual: float, figures: dict[str, float]) -> float:
+    """log10 of the probability of so many where `usual` are expected, by what the evidence says of the null."""
+    mean = figures["null_inflation"] * usual + 1e-4
+    spread = figures["clumping"] / mean + figures["dispersion"] + 1 / figures["strength"]
+    return log10_tail(observed, mean, 1 / spread)
+
+
 def close(told: float, found: float, relative: float, absolute: float) -> bool:
     """Whether two figures are the same but for rounding."""
     return abs(told - found) <= absolute + relative * abs(told)
@@ -152,12 +159,12 @@ def decision_row(export: Export, spoke: dict[str, Any]) -> Row:
     if usual is None or not close(spoke["expected"], usual, 1e-3, 1e-4):
         wrong.append("expected")
     if usual is not None:
-        mean = figures["null_inflation"] * usual + 1e-4
-        spread = figures["clumping"] / mean + figures["dispersion"] + 1 / figures["strength"]
-        tail = log10_tail(observed, mean, 1 / spread)
+        tail = under_null(observed, usual, figures)
         if not close(spoke["log10_p"], tail, 1e-3, 5e-3):
             wrong.append("log10 p")
-        if spoke["threshold"] is not None and tail > spoke["threshold"] + 5e-3:
+        # A region in a busy country must stand out from that, too.
+        least = under_null(observed, usual * figures.get("rest_of_country", 1.0), figures)
+        if spoke["threshold"] is not None and least > spoke["threshold"] + 5e-3:
             wrong.append("threshold")
     largest = spoke["largest_network"]
     share = largest / observed if largest and observed else None

@@ -44,6 +44,7 @@ FIGURE_NAMES = {
     "dispersion": gettext_lazy("Extra variance of this service"),
     "strength": gettext_lazy("Reports behind the expectation"),
     "slow_factor": gettext_lazy("Expectation adjusted to the last hours by"),
+    "rest_of_country": gettext_lazy("The rest of the country, times the expected"),
     "late_reports": gettext_lazy("Late reports of an outage just over"),
     "probability_restored": gettext_lazy("Probability that it is back"),
     "log_evidence_rate": gettext_lazy("Evidence from reports (natural log)"),

@@ -72,7 +72,9 @@ _LOG = "log₁₀ of a probability"
 SETTINGS = (
     Setting("leaf_log10", "Bar for a region", _LOG, -15, -2, "How improbable a rise must be to open a region alone."),
     Setting("pool_log10", "Bar for a country or the world", _LOG, -15, -2, "The same for a region that holds others."),
-    Setting("joined_log10", "Bar for joining", _LOG, -10, -1, "The same for a region whose country is down already."),
+    Setting(
+        "joined_log10", "Bar for joining", _LOG, -10, -1, "The same where all other regions of its country are down."
+    ),
     Setting("leaf_reports", "Reports in a region", "reports", 1, 100, "Fewer open no region."),
     Setting("pool_reports", "Reports in a country", "reports", 1, 200, "Fewer open no country and not the world."),
     Setting("joined_reports", "Reports for joining", "reports", 1, 50, "Fewer let no region join."),
