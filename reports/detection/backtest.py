@@ -79,6 +79,8 @@ class Ledger:
 
     rows: list[Row] = field(default_factory=list)
     echoes: list[Decision] = field(default_factory=list)
+    weighed: list[Decision] = field(default_factory=list)
+    """Every decision that said anew how sure its incident is."""
     _current: dict[tuple[int, int], Row] = field(default_factory=dict)
     _of_incident: dict[str, list[Row]] = field(default_factory=dict)
 
@@ -95,6 +97,8 @@ class Ledger:
                     row.ended = decision.decided
             return
         row = self._row(decision)
+        if decision.evidence is not None and "sign_surplus" in decision.evidence.figures:
+            self.weighed.append(decision)
         row.group = decision.group or row.group
         row.confidence = decision.confidence
         if kind in (DecisionKind.UPDATED, DecisionKind.RESTORED):

@@ -1,37 +1,97 @@
-"""How likely an incident is real, given the evidence it opened on: a logistic fit to simulated incidents.
+"""How likely an incident is real, given what is known of it at the moment: a logistic in a few signs.
 
-The numbers come from ``python -m tests.benchmarks.confidence``, which also prints reliability and Brier score on
-incidents that were not fitted; docs/detection.md shows them.
+Every sign can only speak one way (``SIGNS``), so that the answer can be explained. The coefficients were fitted to
+simulated incidents, many of them false (``reports/detection/coefficients.py`` says to which); ``manage.py calibrate``
+says how often incidents told with a confidence were real, on seeds that were not fitted.
 """
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
 import numpy as np
 
-from reports.detection.decisions import Evidence, FloatArray
-
-COEFFICIENTS = np.array([-1.029, 1.445, 0.148, 2.702])
-"""For: one, -log10 p beyond the threshold, ln(observed / expected), whether a pool opened it."""
+from reports.detection.coefficients import COEFFICIENTS
+from reports.detection.decisions import FloatArray
+from reports.detection.parameters import Parameters
 
 MOST = 0.99
 """Nobody has checked enough incidents to promise more than this of one."""
 
+LOOKS = (5, 15, 30, 60, 120)
+"""Minutes after an incident opened at which its confidence is told anew."""
 
-def features(evidence: Evidence) -> tuple[float, float, float, float]:
-    """What the confidence rests on, in the order of ``COEFFICIENTS``; large values are capped."""
-    surplus = min(max(evidence.threshold - evidence.log10_p, 0.0), 20.0)
-    ratio = float(np.log(min(max(evidence.observed / max(evidence.expected, 0.05), 1.0), 100.0)))
-    return 1.0, surplus, ratio, float(evidence.rule == "pool")
+SIGNS: Mapping[str, int] = {
+    "surplus": 1,
+    "ratio": 1,
+    "pool": 0,
+    "regions": 1,
+    "crowding": -1,
+    "sudden": 1,
+    "lasted": 1,
+    "usual": 0,
+}
+"""What may raise confidence (1), what may lower it (-1), and what the fit decides (0)."""
 
 
-def probability(values: FloatArray, coefficients: FloatArray = COEFFICIENTS) -> FloatArray:
+@dataclass(frozen=True)
+class Signs:
+    """What speaks for and against an incident at one moment; each is a natural logarithm unless said otherwise.
+
+    ``surplus``: 1 + orders of magnitude by which the best test of the incident passed its threshold; ``ratio``: most
+    observed per expected of a window that was tested; ``pool``: 1 where a country or the world spoke first, else 0;
+    ``regions``: 1 + regions without regions in them that are part of it; ``crowding``: reports per distinct network
+    since it began, 0 where nobody recorded networks; ``sudden``: rate of the first ten minutes per rate of the forty
+    before; ``lasted``: 1 + minutes from its beginning to its last clear excess; ``usual``: 1 + reports per hour that
+    are ordinary where it was seen best.
+    """
+
+    surplus: float
+    ratio: float
+    pool: float
+    regions: float
+    crowding: float
+    sudden: float
+    lasted: float
+    usual: float
+
+    def figures(self) -> dict[str, float]:
+        """As an evidence keeps them, so that a confidence can be recomputed: ``sign_surplus`` and so on."""
+        return {f"sign_{name}": round(value, 4) for name, value in asdict(self).items()}
+
+
+def signs_of(figures: Mapping[str, float]) -> Signs | None:
+    """What :meth:`Signs.figures` kept; ``None`` where nothing was."""
+    if "sign_surplus" not in figures:
+        return None
+    return Signs(**{name: float(figures[f"sign_{name}"]) for name in SIGNS})
+
+
+def features(signs: Signs) -> FloatArray:
+    """One and the signs in the order of ``SIGNS``."""
+    values = asdict(signs)
+    return np.array([1.0, *(values[name] for name in SIGNS)])
+
+
+def coefficients() -> FloatArray:
+    """Those in force, in the order of :func:`features`."""
+    return np.array([COEFFICIENTS["one"], *(COEFFICIENTS[name] for name in SIGNS)])
+
+
+def probability(values: FloatArray, weights: FloatArray) -> FloatArray:
     """Logistic probability of each row of features."""
-    result: FloatArray = 1.0 / (1.0 + np.exp(-(values @ coefficients)))
+    result: FloatArray = 1.0 / (1.0 + np.exp(-(values @ weights)))
     return result
 
 
-def incident_confidence(evidence: Evidence) -> float:
-    """Probability, at most ``MOST``, that what opened on this evidence is an outage; 1 by an administrator's word."""
-    if evidence.rule == "admin":
-        return 1.0
-    return min(float(probability(np.array(features(evidence)))), MOST)
+def incident_confidence(signs: Signs) -> float:
+    """Probability, at most ``MOST``, that an incident with these signs is an outage."""
+    return min(float(probability(features(signs), coefficients())), MOST)
+
+
+def fingerprint(version: str, parameters: Parameters | None = None) -> str:
+    """A short name for everything that a calibration depends on: detector version, parameters and coefficients."""
+    content = repr((version, asdict(parameters or Parameters()), COEFFICIENTS, MOST, LOOKS))
+    return hashlib.sha256(content.encode()).hexdigest()[:16]

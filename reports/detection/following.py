@@ -25,6 +25,7 @@ class Following(Opening):
         incident.voices = None
         for outage in open_regions:
             self._watch(incident, outage, open_regions)
+        self._look_again(incident)
         if any(o.state in ("down", "recovering") for o in open_regions):
             return
         unknown = [o for o in open_regions if o.state == "unknown"]

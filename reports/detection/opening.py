@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from reports.detection.confidence import incident_confidence
 from reports.detection.decisions import (
     Decision,
     DecisionKind,
@@ -21,6 +20,7 @@ from reports.detection.parameters import WINDOWS
 from reports.detection.recent import SPAN
 from reports.detection.scope import is_echo
 from reports.detection.tails import log10_tail
+from reports.detection.weighing import Weighing
 
 LOWERED_RULES = frozenset({"joined", "shared"})
 """Rules that ask less of a cell because others are down."""
@@ -32,7 +32,7 @@ _ROUNDS = 4
 """How often the cells of a service are looked at again in one minute while its regions join."""
 
 
-class Opening(Grouping):
+class Opening(Grouping, Weighing):
     """The part of a cycle that looks for onsets."""
 
     def _scan(self, rows: IntArray) -> None:
@@ -359,7 +359,6 @@ class Opening(Grouping):
         outage.reports[np.arange(first, minute) % KEPT] = recent.ordered(row, minute, SPAN)[:-1]
         self._recall_votes(outage)
         outage.noticed = minute
-        outage.confidence = incident_confidence(evidence)
         if before is not None:
             outage.onset, outage.detected = before.onset, before.detected
             outage.peak, outage.peak_reports, outage.told_peak = before.peak, before.peak_reports, before.told_peak
@@ -367,7 +366,9 @@ class Opening(Grouping):
         incident.regions[region] = outage
         incident.onset = incident.earliest()
         # Regions that joined at a lowered bar prove nothing that the first did not.
-        incident.confidence = max(incident.confidence, outage.confidence if own or fresh else 0.0)
+        signs = self._weigh(incident, outage, row, evidence) if own or fresh else None
+        if signs is not None:
+            evidence = _with_figures(evidence, signs.figures())
         incident.last_change = minute
         self.down[self._cell(outage)] = 1
         self._hold(outage)

@@ -52,7 +52,6 @@ class Outage:
     declared: int | None = None
     basis: Basis | None = None
     excess: float = 0.0
-    confidence: float = 0.0
 
     def record(self, minute: int, reports: float, votes: float, blind: bool) -> None:
         """Take in one minute."""
@@ -87,6 +86,8 @@ class Incident:
     last_change: int = 0
     vouched: bool = False
     confidence: float = 0.0
+    signs: dict[str, float] = field(default_factory=dict)
+    """What speaks for it so far, as ``reports.detection.weighing`` gathers it."""
     voices: FloatArray | None = None
     """This minute's sum of what all regions say about the crowd; not part of the saved state."""
 

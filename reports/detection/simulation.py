@@ -18,13 +18,20 @@ EPOCH = 29_453_760
 """2026-01-01T00:00Z in minutes since 1970."""
 DAY = 1440
 BIN = 30
+SLACK = 30
+"""Minutes by which a detection may lie outside a true outage and still mean it."""
 OFFSETS = (0, 60, -300, 330)
 """Minutes east of UTC of the four countries."""
 
 
 @dataclass(frozen=True)
 class Suite:
-    """What a simulated crowd does. Rates are per day unless said otherwise; factors multiply the normal rate."""
+    """What a simulated crowd does. Rates are per day unless said otherwise; factors multiply the normal rate.
+
+    The last block is what makes incidents false, or faint: ``bursts`` of 2 to 6 times the usual, ``groups`` (a chat, a
+    school), ``brigades`` from few networks, ``flaps`` of a few minutes (real), ``echoes`` (share of the larger outages
+    that have one), ``peaks`` of everything in a country (a holiday). ``networks`` records distinct networks.
+    """
 
     name: str
     services: int = 30
@@ -43,7 +50,39 @@ class Suite:
     wrong_votes: float = 0.01
     right_votes: float = 0.15
     median_minutes: float = 70.0
+    least_strength: float = 8.0
+    least_rate: tuple[float, float] = (0.05, 0.5)
+    bursts: float = 0.0
+    groups: float = 0.0
+    brigades: float = 0.0
+    flaps: float = 0.0
+    echoes: float = 0.0
+    peaks: float = 0.0
+    networks: bool = False
 
+
+DOUBTFUL = Suite(
+    "doubtful",
+    noise=0.25,
+    surges=1.0,
+    surge_size=2.0,
+    clumps=0.05,
+    shifts=0.02,
+    gaps=2,
+    companions=0.2,
+    outages=8.0,
+    votes=True,
+    least_strength=1.5,
+    least_rate=(0.0, 0.1),
+    bursts=13.0,
+    groups=10.0,
+    brigades=6.0,
+    flaps=0.5,
+    echoes=0.4,
+    peaks=0.3,
+    networks=True,
+)
+"""As many reasons for a false incident as for a true one: what confidence is learnt from and judged by."""
 
 SUITES = {
     s.name: s
@@ -55,6 +94,7 @@ SUITES = {
         Suite("votes", votes=True),
         Suite("fatigue", fatigue=True, median_minutes=180.0),
         Suite("fatigue-votes", fatigue=True, votes=True, median_minutes=180.0),
+        DOUBTFUL,
     )
 }
 
@@ -82,6 +122,11 @@ class Simulation:
     truth: tuple[Truth, ...]
     judged_from: int
     until: int
+
+
+def was_down(simulation: Simulation, service: int, minute: int) -> bool:
+    """Whether the service was down anywhere within ``SLACK`` minutes of ``minute``: what makes an incident real."""
+    return any(t.service == service and t.start - SLACK <= minute <= t.end + SLACK for t in simulation.truth)
 
 
 def topology_of(suite: Suite) -> Topology:
@@ -115,13 +160,21 @@ def simulate(suite: Suite, seed: int) -> Simulation:
     cells, at = np.append(cells, extra_cells), np.append(at, extra_at)
     n = np.append(n, np.ones(len(extra_cells), dtype=np.int64))
     n = n + rng.binomial(n, suite.companions)
+    fresh = None
+    if suite.networks:
+        # By a stream of its own, so that suites without doubts stay what they were.
+        doubts = _Doubts(suite, np.random.default_rng([seed, sum(map(ord, suite.name)), 1]), rate, country)
+        doubts.cause(truths, extra_cells, extra_at)
+        cells, at, n, fresh = doubts.joined(cells, at, n)
+        truths = truths + doubts.truths
     kept = np.ones(len(at), dtype=np.bool_)
     kept_votes = np.ones(len(vote_at), dtype=np.bool_)
     for _ in range(suite.gaps):
         gap, length = int(rng.integers(8 * DAY, minutes)), int(rng.integers(10, 90))
         kept &= (at < gap) | (at >= gap + length)
         kept_votes &= (vote_at < gap) | (vote_at >= gap + length)
-    recording = _recording(suite, cells[kept], at[kept], n[kept], vote_cells[kept_votes], vote_at[kept_votes])
+    votes = vote_cells[kept_votes], vote_at[kept_votes]
+    recording = _recording(suite, cells[kept], at[kept], n[kept], *votes, None if fresh is None else fresh[kept])
     truth = _with_third_report(suite, recording, truths)
     return Simulation(suite, recording, topology, truth, EPOCH + 7 * DAY, EPOCH + minutes)
 
@@ -203,7 +256,7 @@ def _outages(
                 where = rng.choice(where, 1 + len(where) // 3, replace=False)
         length = int(np.clip(rng.lognormal(np.log(suite.median_minutes), 0.6), 20, 900))
         stagger = rng.uniform(10, 90)
-        strength = np.exp(rng.uniform(np.log(8), np.log(60)))
+        strength = np.exp(rng.uniform(np.log(suite.least_strength), np.log(60)))
         ramp = rng.uniform(30, 60) if kind == "slow" else rng.uniform(0.5, 4)
         for service in services:
             if busy[service, start - min(start, 300) : start + length + 400].any():
@@ -213,7 +266,7 @@ def _outages(
                 begin = start + int(rng.integers(0, 4)) if len(where) > 1 else start
                 end = begin + length + int(rng.uniform(0, stagger))
                 normal = rate[service, region, min(begin // BIN, rate.shape[2] - 1)] / BIN
-                level = strength * normal * rng.lognormal(0, 0.3) + rng.uniform(0.05, 0.5)
+                level = strength * normal * rng.lognormal(0, 0.3) + rng.uniform(*suite.least_rate)
                 reports, votes = _crowd(suite, rng, begin, end, level, ramp)
                 cell = int(service) * suite.regions + int(region)
                 cells.append(np.full(len(reports), cell))
@@ -249,8 +302,149 @@ def _crowd(
     return reports, np.concatenate([wrong, right])
 
 
+class _Doubts:
+    """Everything that looks like an outage and is none, and short flaps, which are some: events as they happen."""
+
+    def __init__(self, suite: Suite, rng: np.random.Generator, rate: FloatArray, country: IntArray) -> None:
+        self.suite, self.rng, self.rate, self.country = suite, rng, rate, country
+        self.minutes = suite.days * DAY
+        self.truths: list[Truth] = []
+        self._cells: list[IntArray] = []
+        self._at: list[IntArray] = []
+        self._fresh: list[IntArray] = []
+
+    def cause(self, truths: list[Truth], cells: IntArray, at: IntArray) -> None:
+        """All of them; ``cells`` and ``at`` are the reports of the outages, of which echoes are made."""
+        suite, days = self.suite, self.suite.days
+        for happen, rate in (
+            (self._burst, suite.bursts),
+            (self._group, suite.groups),
+            (self._brigade, suite.brigades),
+            (self._flap, suite.flaps),
+            (self._peak, suite.peaks),
+        ):
+            for _ in range(self.rng.poisson(rate * days)):
+                happen(int(self.rng.integers(2 * DAY, self.minutes - 60)))
+        self._echo(truths, cells, at)
+
+    def joined(self, cells: IntArray, at: IntArray, n: IntArray) -> tuple[IntArray, IntArray, IntArray, IntArray]:
+        """The events with those that were there: cells, minutes, reports, and networks not seen before.
+
+        Companions report from one network; of many people some share a carrier's.
+        """
+        extra_cells, extra_at, extra = (
+            np.concatenate([np.zeros(0, dtype=np.int64), *parts]) for parts in (self._cells, self._at, self._fresh)
+        )
+        inside = (extra_at >= 0) & (extra_at < self.minutes)
+        extra_cells, extra_at, extra = extra_cells[inside], extra_at[inside], extra[inside]
+        fresh = np.append((self.rng.random(len(cells)) > 0.03).astype(np.int64), extra)
+        ones = np.ones(len(extra_at), dtype=np.int64)
+        return np.append(cells, extra_cells), np.append(at, extra_at), np.append(n, ones), fresh
+
+    def _add(self, cells: IntArray, at: IntArray, fresh: IntArray | None = None) -> None:
+        self._cells.append(cells)
+        self._at.append(at)
+        self._fresh.append((self.rng.random(len(at)) > 0.03).astype(np.int64) if fresh is None else fresh)
+
+    def _somewhere(self) -> IntArray:
+        """All regions, a country, or one region."""
+        luck = self.rng.random()
+        if luck < 0.3:
+            return np.arange(self.suite.regions)
+        if luck < 0.75:
+            return np.flatnonzero(self.country == self.rng.integers(0, len(OFFSETS)))
+        return self.rng.integers(0, self.suite.regions, 1)
+
+    def _more(self, service: int, where: IntArray, start: int, excess: FloatArray) -> None:
+        """``excess`` times the normal rate, minute by minute."""
+        bins = np.minimum((start + np.arange(len(excess))) // BIN, self.rate.shape[2] - 1)
+        counts = self.rng.poisson(self.rate[service][where][:, bins] / BIN * excess)
+        region, minute = np.nonzero(counts)
+        times = counts[region, minute]
+        self._add(np.repeat(service * self.suite.regions + where[region], times), np.repeat(start + minute, times))
+
+    def _burst(self, start: int) -> None:
+        """News, a match, a release: more people look, and more of them report; from a minute's rise to an hour's."""
+        rng = self.rng
+        size = np.exp(rng.uniform(np.log(2), np.log(6))) - 1
+        rise, fall = np.exp(rng.uniform(np.log(1), np.log(60))), rng.uniform(10, 60)
+        lasts = DAY if rng.random() < 0.1 else int(rng.uniform(10, 90))
+        age = np.arange(lasts)
+        excess = size * np.minimum((age + 1) / rise, 1.0)
+        tail = excess[-1] * np.exp(-np.arange(1, 180) / fall)
+        self._more(int(rng.integers(self.suite.services)), self._somewhere(), start, np.concatenate([excess, tail]))
+
+    def _peak(self, start: int) -> None:
+        """A holiday evening: everything rises in one country, over half an hour or more."""
+        rng = self.rng
+        where = np.flatnonzero(self.country == rng.integers(0, len(OFFSETS)))
+        age = np.arange(int(rng.uniform(120, 480)))
+        shape = np.minimum((age + 1) / rng.uniform(20, 60), 1.0)
+        for service in range(self.suite.services):
+            self._more(service, where, start, rng.uniform(0.5, 2.5) * shape)
+
+    def _group(self, start: int) -> None:
+        """A chat in which all try at once, or a school behind one or two networks."""
+        rng = self.rng
+        size = int(np.exp(rng.uniform(np.log(4), np.log(40))))
+        cell = int(rng.integers(self.suite.services)) * self.suite.regions + int(rng.integers(self.suite.regions))
+        at = start + np.sort(rng.integers(0, max(int(rng.uniform(3, 30)), 1), size))
+        fresh = None
+        if rng.random() < 0.5:
+            fresh = np.zeros(size, dtype=np.int64)
+            fresh[: rng.integers(1, 4)] = 1
+        self._add(np.full(size, cell), at, fresh)
+
+    def _brigade(self, start: int) -> None:
+        """Somebody wants an outage: many reports from few networks, in one region or all over a country."""
+        rng = self.rng
+        size = int(np.exp(rng.uniform(np.log(10), np.log(150))))
+        where = self._somewhere()
+        cells = int(rng.integers(self.suite.services)) * self.suite.regions + rng.choice(where, size)
+        at = start + np.sort(rng.integers(0, int(rng.uniform(5, 60)), size))
+        fresh = np.zeros(size, dtype=np.int64)
+        networks = max(int(size * np.exp(rng.uniform(np.log(0.02), np.log(0.6)))), 1)
+        fresh[rng.choice(size, networks, replace=False)] = 1
+        self._add(cells, at, fresh)
+
+    def _flap(self, start: int) -> None:
+        """Down for some minutes, up again, down again: an outage each time, if a short one."""
+        rng = self.rng
+        service = int(rng.integers(self.suite.services))
+        where = np.flatnonzero(self.country == rng.integers(0, len(OFFSETS)))
+        strength = np.exp(rng.uniform(np.log(8), np.log(40)))
+        for _ in range(int(rng.integers(2, 5))):
+            end = start + int(rng.integers(4, 11))
+            for region in where:
+                normal = self.rate[service, region, min(start // BIN, self.rate.shape[2] - 1)] / BIN
+                reports, _ = _crowd(self.suite, rng, start, end, strength * normal + 0.05, 0.5)
+                self._add(np.full(len(reports), service * self.suite.regions + int(region)), reports)
+                self.truths.append(Truth(service, int(region), start, end, -1, -1, "flap"))
+            start = end + int(rng.integers(15, 40))
+
+    def _echo(self, truths: list[Truth], cells: IntArray, at: IntArray) -> None:
+        """People name the wrong service: a few per cent of what a larger outage brings, some minutes late."""
+        rng, regions = self.rng, self.suite.regions
+        events = {t.event: t for t in truths if t.kind in ("global", "national")}
+        for event in events.values():
+            if rng.random() >= self.suite.echoes:
+                continue
+            other = int(rng.integers(self.suite.services))
+            if other == event.service:
+                continue
+            during = (cells // regions == event.service) & (at >= event.start) & (at < event.end + 60)
+            said = np.flatnonzero(during & (rng.random(len(cells)) < np.exp(rng.uniform(np.log(0.005), np.log(0.08)))))
+            self._add(other * regions + cells[said] % regions, at[said] + rng.integers(0, 6, len(said)))
+
+
 def _recording(
-    suite: Suite, cells: IntArray, at: IntArray, n: IntArray, vote_cells: IntArray, vote_at: IntArray
+    suite: Suite,
+    cells: IntArray,
+    at: IntArray,
+    n: IntArray,
+    vote_cells: IntArray,
+    vote_at: IntArray,
+    fresh: IntArray | None,
 ) -> Recording:
     width = suite.services * suite.regions
     keys = np.concatenate([at * width + cells, vote_at * width + vote_cells])
@@ -259,7 +453,8 @@ def _recording(
     working = np.bincount(index[len(at) :], minlength=len(unique)).astype(np.int64)
     minute, cell = np.divmod(unique, width)
     service, region = np.divmod(cell, suite.regions)
-    return Recording(EPOCH + minute, service, region + 1 + len(OFFSETS), reports, working, None)
+    networks = None if fresh is None else np.bincount(index[: len(at)], fresh, len(unique)).astype(np.int64)
+    return Recording(EPOCH + minute, service, region + 1 + len(OFFSETS), reports, working, networks)
 
 
 def _with_third_report(suite: Suite, recording: Recording, truths: list[Truth]) -> tuple[Truth, ...]:

@@ -39,9 +39,8 @@ _OUTAGE_FIELDS = (
     "restored_high",
     "declared",
     "excess",
-    "confidence",
 )
-_INCIDENT_FIELDS = ("key", "opened", "onset", "group", "scope", "last_change", "vouched", "confidence")
+_INCIDENT_FIELDS = ("key", "opened", "onset", "group", "scope", "last_change", "vouched", "confidence", "signs")
 
 
 class StateError(ValueError):
@@ -188,7 +187,7 @@ def _restore_incident(
     engine: Engine, fields: dict[str, Any], history: Any, service_at: dict[str, int], region_at: dict[str, int]
 ) -> None:
     service = service_at.get(fields["service"], -1)
-    incident = Incident(service=service, **{name: fields[name] for name in _INCIDENT_FIELDS})
+    incident = Incident(service=service, **{name: fields[name] for name in _INCIDENT_FIELDS if name in fields})
     for told in fields["regions"]:
         rings = next(history) if told["state"] in OPEN else np.zeros((3, KEPT))
         region = region_at.get(told["region"], -1)

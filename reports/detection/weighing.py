@@ -1,0 +1,103 @@
+"""How sure an incident is: its signs, gathered when it opens or a region passes the full bar, and some times after."""
+
+from __future__ import annotations
+
+from math import log
+
+import numpy as np
+
+from reports.detection.confidence import LOOKS, Signs, incident_confidence
+from reports.detection.cycle import Cycle
+from reports.detection.decisions import DecisionKind, Evidence
+from reports.detection.onset import null_shape
+from reports.detection.outage import Incident, Outage
+from reports.detection.parameters import WINDOWS
+from reports.detection.recent import SPAN
+from reports.detection.tails import log10_tail
+
+_MOST_SURPLUS = 300.0
+_MOST_RATIO = 100.0
+_FIRST, _BEFORE = 10, 40
+"""Minutes from the onset on, and before it, that say how sudden the rise was."""
+
+
+class Weighing(Cycle):
+    """The part of a cycle that says how sure an incident is."""
+
+    def _weigh(self, incident: Incident, outage: Outage, row: int, evidence: Evidence) -> Signs | None:
+        """Takes in the evidence that a region opened on; nothing by an administrator's word, which is sure."""
+        if evidence.rule == "admin" or incident.confidence >= 1.0:
+            incident.confidence = 1.0
+            return None
+        kept = incident.signs
+        kept["surplus"] = max(kept.get("surplus", 0.0), min(evidence.threshold - evidence.log10_p, _MOST_SURPLUS))
+        kept["ratio"] = max(kept.get("ratio", 1.0), _ratio(evidence.observed, evidence.expected))
+        kept.setdefault("pool", float(evidence.rule == "pool"))
+        return self._sure(incident, outage, row)
+
+    def _look_again(self, incident: Incident) -> None:
+        """Some minutes after the opening more is known: tell the confidence anew."""
+        if self._now - incident.opened not in LOOKS or self.blind:
+            return
+        regions = incident.open_regions()
+        if not regions or not incident.signs:
+            return
+        outage = max(regions, key=lambda o: o.total_reports)
+        row = self._row(outage)
+        kept, p = incident.signs, self.parameters
+        observed = self.recent.sums(np.array([row]), self._now)[0, :-1].astype(np.float64)
+        expected = self.recent.expected(np.array([row]), self._now)[0, :-1]
+        pool = bool(self.tree.has_children[outage.region])
+        mean = (p.pool_null_inflation if pool else p.null_inflation) * expected + 1e-4
+        at = np.full(len(WINDOWS), row)
+        shape = null_shape(
+            mean, self.recent.dispersion[np.full(len(WINDOWS), outage.service)], self.recent.strength[at], p.clumping
+        )
+        seen = observed > expected
+        if seen.any():
+            least = float(log10_tail(observed[seen], mean[seen], shape[seen]).min())
+            threshold = p.pool_log10 if pool else p.leaf_log10
+            kept["surplus"] = max(kept["surplus"], min(threshold - least, _MOST_SURPLUS))
+            enough = seen & (observed >= (p.pool_reports if pool else p.leaf_reports))
+            for n, e in zip(observed[enough], expected[enough], strict=True):
+                kept["ratio"] = max(kept["ratio"], _ratio(n, e))
+        signs = self._sure(incident, outage, row)
+        self._tell(DecisionKind.UPDATED, incident, outage, signs.figures())
+
+    def _sure(self, incident: Incident, outage: Outage, row: int) -> Signs:
+        """The signs of this minute; the incident's confidence is what they make it."""
+        minute, kept = self._now, incident.signs
+        usual = self.recent.course(row, minute, 60)
+        if minute - incident.opened <= LOOKS[1]:
+            kept["sudden"] = self._sudden(outage, row)
+        window = min(max(minute - incident.onset + 1, 5), SPAN)
+        networks = self._networks(outage.service, outage.region, window)
+        reports = float(self.recent.ordered(row, minute, window).sum())
+        leaves = sum(not self.tree.has_children[region] for region in incident.regions)
+        noticed = max(o.noticed for o in incident.regions.values())
+        signs = Signs(
+            surplus=log(1.0 + max(kept["surplus"], 0.0)),
+            ratio=log(kept["ratio"]),
+            pool=kept["pool"],
+            regions=log(1.0 + leaves),
+            crowding=log(max(reports, 1.0) / max(networks, 1)) if networks is not None and reports >= 1 else 0.0,
+            sudden=kept["sudden"],
+            lasted=log(1.0 + max(noticed - incident.onset + 1, 0)),
+            usual=log(1.0 + float(usual.sum())),
+        )
+        incident.confidence = incident_confidence(signs)
+        return signs
+
+    def _sudden(self, outage: Outage, row: int) -> float:
+        minute = self._now
+        course = self.recent.ordered(row, minute, SPAN)
+        begin = max(SPAN - 1 - (minute - outage.onset), 0)
+        first, before = course[begin : begin + _FIRST], course[max(begin - _BEFORE, 0) : begin]
+        # Before the reach of the memory nothing is known, which speaks neither way.
+        if not len(before):
+            return 0.0
+        return min(max(log((first.mean() + 0.05) / (before.mean() + 0.05)), 0.0), 5.0)
+
+
+def _ratio(observed: float, expected: float) -> float:
+    return min(max(observed / max(expected, 0.05), 1.0), _MOST_RATIO)
