@@ -306,3 +306,35 @@ def stack(layers: Sequence[Sequence[float]]) -> tuple[str, ...]:
             paths.append("M" + "L".join([*upper, *reversed(lower)]) + "Z")
         floor = ceiling
     return tuple(paths)
+
+
+@dataclass(frozen=True)
+class ReliabilityPoint:
+    """One band of a reliability diagram: ``x`` what was told, ``y`` what came true, ``low`` to ``high`` its interval.
+
+    In units of the plot; ``y`` grows downwards, so ``high`` is the smaller number. ``radius`` grows with how many.
+    """
+
+    x: int
+    y: int
+    low: int
+    high: int
+    radius: int
+
+
+def reliability_points(bands: Sequence[tuple[float, float, float, float, int]]) -> tuple[ReliabilityPoint, ...]:
+    """Points of a reliability diagram, from (told, share, least, most, incidents), all but the last shares of one.
+
+    A point on the diagonal from lower left to upper right keeps its word. The area of a point is proportional to the
+    square root of its incidents, within what can be seen and does not hide the others.
+    """
+    return tuple(
+        ReliabilityPoint(
+            x=round(SIDE * min(max(told, 0.0), 1.0)),
+            y=_y(share, 1.0),
+            low=_y(least, 1.0),
+            high=_y(most, 1.0),
+            radius=round(min(max(9.0 * incidents**0.25, 10.0), 34.0)),
+        )
+        for told, share, least, most, incidents in bands
+    )

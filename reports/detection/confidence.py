@@ -31,6 +31,7 @@ SIGNS: Mapping[str, int] = {
     "crowding": -1,
     "sudden": 1,
     "lasted": 1,
+    "still": 1,
     "usual": 0,
 }
 """What may raise confidence (1), what may lower it (-1), and what the fit decides (0)."""
@@ -38,16 +39,18 @@ SIGNS: Mapping[str, int] = {
 
 @dataclass(frozen=True)
 class Signs:
-    """What speaks for and against an incident at one moment; each is a natural logarithm unless said otherwise.
+    """What speaks for and against an incident ``age`` minutes after it opened: natural logarithms.
 
     ``surplus``: 1 + orders of magnitude by which the best test of the incident passed its threshold; ``ratio``: most
-    observed per expected of a window that was tested; ``pool``: 1 where a country or the world spoke first, else 0;
-    ``regions``: 1 + regions without regions in them that are part of it; ``crowding``: reports per distinct network
-    since it began, 0 where nobody recorded networks; ``sudden``: rate of the first ten minutes per rate of the forty
-    before; ``lasted``: 1 + minutes from its beginning to its last clear excess; ``usual``: 1 + reports per hour that
-    are ordinary where it was seen best.
+    that was observed per expected from its beginning on, each with half a report added, where it was seen best;
+    ``pool``: not a logarithm, 1 where a country or the world spoke first, else 0; ``regions``: 1 + regions without
+    regions in them that are part of it; ``crowding``: reports per distinct network since it began, 0 where nobody
+    recorded networks; ``sudden``: rate of the first ten minutes per rate of the forty before; ``lasted``: 1 + minutes
+    from its beginning to its last clear excess; ``still``: rate of the last ten minutes per rate since it began, at
+    most 0; ``usual``: 1 + reports per hour that are ordinary where it was seen best.
     """
 
+    age: int
     surplus: float
     ratio: float
     pool: float
@@ -55,18 +58,24 @@ class Signs:
     crowding: float
     sudden: float
     lasted: float
+    still: float
     usual: float
 
     def figures(self) -> dict[str, float]:
         """As an evidence keeps them, so that a confidence can be recomputed: ``sign_surplus`` and so on."""
         return {f"sign_{name}": round(value, 4) for name, value in asdict(self).items()}
 
+    @property
+    def stage(self) -> str:
+        """Which coefficients speak: those of the ``opening``, or those of ``later``, when more is known."""
+        return "later" if self.age >= LOOKS[0] else "opening"
+
 
 def signs_of(figures: Mapping[str, float]) -> Signs | None:
     """What :meth:`Signs.figures` kept; ``None`` where nothing was."""
     if "sign_surplus" not in figures:
         return None
-    return Signs(**{name: float(figures[f"sign_{name}"]) for name in SIGNS})
+    return Signs(age=int(figures["sign_age"]), **{name: float(figures[f"sign_{name}"]) for name in SIGNS})
 
 
 def features(signs: Signs) -> FloatArray:
@@ -75,9 +84,9 @@ def features(signs: Signs) -> FloatArray:
     return np.array([1.0, *(values[name] for name in SIGNS)])
 
 
-def coefficients() -> FloatArray:
-    """Those in force, in the order of :func:`features`."""
-    return np.array([COEFFICIENTS["one"], *(COEFFICIENTS[name] for name in SIGNS)])
+def coefficients(stage: str) -> FloatArray:
+    """Those in force for ``opening`` or ``later``, in the order of :func:`features`."""
+    return np.array([COEFFICIENTS[stage][name] for name in ("one", *SIGNS)])
 
 
 def probability(values: FloatArray, weights: FloatArray) -> FloatArray:
@@ -88,7 +97,7 @@ def probability(values: FloatArray, weights: FloatArray) -> FloatArray:
 
 def incident_confidence(signs: Signs) -> float:
     """Probability, at most ``MOST``, that an incident with these signs is an outage."""
-    return min(float(probability(features(signs), coefficients())), MOST)
+    return min(float(probability(features(signs), coefficients(signs.stage))), MOST)
 
 
 def fingerprint(version: str, parameters: Parameters | None = None) -> str:

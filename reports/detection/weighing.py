@@ -16,9 +16,8 @@ from reports.detection.recent import SPAN
 from reports.detection.tails import log10_tail
 
 _MOST_SURPLUS = 300.0
-_MOST_RATIO = 100.0
 _FIRST, _BEFORE = 10, 40
-"""Minutes from the onset on, and before it, that say how sudden the rise was."""
+"""Minutes from the onset on, and before it, that say how sudden the rise was; of the first length, how it goes on."""
 
 
 class Weighing(Cycle):
@@ -31,18 +30,19 @@ class Weighing(Cycle):
             return None
         kept = incident.signs
         kept["surplus"] = max(kept.get("surplus", 0.0), min(evidence.threshold - evidence.log10_p, _MOST_SURPLUS))
-        kept["ratio"] = max(kept.get("ratio", 1.0), _ratio(evidence.observed, evidence.expected))
         kept.setdefault("pool", float(evidence.rule == "pool"))
         return self._sure(incident, outage, row)
 
     def _look_again(self, incident: Incident) -> None:
         """Some minutes after the opening more is known: tell the confidence anew."""
-        if self._now - incident.opened not in LOOKS or self.blind:
+        if self._now - incident.opened not in LOOKS:
             return
         regions = incident.open_regions()
         if not regions or not incident.signs:
             return
         outage = max(regions, key=lambda o: o.total_reports)
+        if self.gaps.is_blind(outage.region):
+            return
         row = self._row(outage)
         kept, p = incident.signs, self.parameters
         observed = self.recent.sums(np.array([row]), self._now)[0, :-1].astype(np.float64)
@@ -58,9 +58,6 @@ class Weighing(Cycle):
             least = float(log10_tail(observed[seen], mean[seen], shape[seen]).min())
             threshold = p.pool_log10 if pool else p.leaf_log10
             kept["surplus"] = max(kept["surplus"], min(threshold - least, _MOST_SURPLUS))
-            enough = seen & (observed >= (p.pool_reports if pool else p.leaf_reports))
-            for n, e in zip(observed[enough], expected[enough], strict=True):
-                kept["ratio"] = max(kept["ratio"], _ratio(n, e))
         signs = self._sure(incident, outage, row)
         self._tell(DecisionKind.UPDATED, incident, outage, signs.figures())
 
@@ -70,19 +67,24 @@ class Weighing(Cycle):
         usual = self.recent.course(row, minute, 60)
         if minute - incident.opened <= LOOKS[1]:
             kept["sudden"] = self._sudden(outage, row)
-        window = min(max(minute - incident.onset + 1, 5), SPAN)
+        window = min(max(minute - outage.onset + 1, 5), SPAN)
+        course = self.recent.ordered(row, minute, window)
         networks = self._networks(outage.service, outage.region, window)
-        reports = float(self.recent.ordered(row, minute, window).sum())
+        reports, lately = float(course.sum()), float(course[-_FIRST:].mean())
+        expected = float(self.recent.course(row, minute, window).sum())
+        kept["ratio"] = max(kept.get("ratio", 0.0), log((reports + 0.5) / (expected + 0.5)))
         leaves = sum(not self.tree.has_children[region] for region in incident.regions)
         noticed = max(o.noticed for o in incident.regions.values())
         signs = Signs(
+            age=minute - incident.opened,
             surplus=log(1.0 + max(kept["surplus"], 0.0)),
-            ratio=log(kept["ratio"]),
+            ratio=kept["ratio"],
             pool=kept["pool"],
             regions=log(1.0 + leaves),
             crowding=log(max(reports, 1.0) / max(networks, 1)) if networks is not None and reports >= 1 else 0.0,
             sudden=kept["sudden"],
             lasted=log(1.0 + max(noticed - incident.onset + 1, 0)),
+            still=min(log((lately + 0.05) / (float(course.mean()) + 0.05)), 0.0),
             usual=log(1.0 + float(usual.sum())),
         )
         incident.confidence = incident_confidence(signs)
@@ -97,7 +99,3 @@ class Weighing(Cycle):
         if not len(before):
             return 0.0
         return min(max(log((first.mean() + 0.05) / (before.mean() + 0.05)), 0.0), 5.0)
-
-
-def _ratio(observed: float, expected: float) -> float:
-    return min(max(observed / max(expected, 0.05), 1.0), _MOST_RATIO)

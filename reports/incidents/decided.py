@@ -15,10 +15,13 @@ from django.db import connection, transaction
 from django.db.models import Min, Q, QuerySet
 
 from reports.clock import instant_of
+from reports.detection.calibration import shifted
+from reports.detection.confidence import signs_of
 from reports.detection.decisions import Decision, DecisionKind, SiblingCheck
 from reports.incidents.cells import Cells
 from reports.incidents.lifecycle import relapse
 from reports.incidents.notes import Notes, finite
+from reports.incidents.reviewed import site_shift
 from reports.incidents.timeline import EntryKind
 from reports.models import Incident, OutageGroup, RegionalOutage, Relapse, TimelineEntry
 
@@ -74,6 +77,7 @@ class _Pen:
         self.told: set[tuple[int, str, int | None, datetime]] = set()
         self.detections: dict[int, TimelineEntry] = {}
         self.joined: dict[int, list[tuple[Incident, datetime]]] = {}
+        self.shift: float | None = None
 
     def read(self, decisions: Sequence[Decision]) -> None:
         """Locks the incidents concerned, in the order of their ids, and reads their regions."""
@@ -150,7 +154,7 @@ class _Pen:
                 "scope": decision.scope,
                 "onset_at": onset_at,
                 "detected_at": at,
-                "confidence": UNSAID_CONFIDENCE if decision.confidence is None else decision.confidence,
+                "confidence": UNSAID_CONFIDENCE if decision.confidence is None else self._sure(decision.confidence),
             },
         )
         self._know(incident)
@@ -163,7 +167,7 @@ class _Pen:
     def _whole(self, incident: Incident, decision: Decision, at: datetime) -> None:
         """What any decision may say of the incident as a whole."""
         if decision.confidence is not None:
-            incident.confidence = decision.confidence
+            incident.confidence = self._sure(decision.confidence)
             self.notes.touch(incident)
         if decision.scope and decision.scope != incident.scope:
             incident.scope = decision.scope
@@ -180,6 +184,12 @@ class _Pen:
             return {"scope": decision.scope}
         name = self.cells.service_names[self.cells.service_index[upstream.service_id]]
         return {"scope": decision.scope, "upstream": upstream.ref, "name": name}
+
+    def _sure(self, confidence: float) -> float:
+        """The engine's confidence, corrected by how often it was right on this site, as far as that is known."""
+        if self.shift is None:
+            self.shift = site_shift()
+        return shifted(confidence, self.shift)
 
     def _group(self, incident: Incident, decision: Decision, at: datetime) -> None:
         provider_id = self.cells.provider_ids[decision.service]
@@ -350,7 +360,7 @@ class _Pen:
             row.onset_at = onset
             self.notes.touch(incident)
             self.notes.tell_region(incident, EntryKind.ONSET_REVISED, at, decision=decision, facts=facts)
-        elif higher:
+        elif higher or _weighed(decision):
             self.notes.prove(incident, decision)
         if revised or higher:
             self.notes.touch_row(row)
@@ -465,6 +475,10 @@ class _Pen:
     def _is_news(self, incident: Incident, kind: EntryKind, at: datetime, decision: Decision) -> bool:
         region_id = self.cells.region_ids[decision.region]
         return (incident.pk, kind.value, region_id, at) not in self.told
+
+
+def _weighed(decision: Decision) -> bool:
+    return decision.evidence is not None and signs_of(decision.evidence.figures) is not None
 
 
 def _instant(minute: int | None) -> datetime | None:

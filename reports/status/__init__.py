@@ -1,5 +1,6 @@
 """Every read of the public. Import the questions from here; the answers are in ``reports.status.answers``."""
 
+from reports.status.calibration import calibration, confidence_basis
 from reports.status.health import readiness, scenario_banner
 from reports.status.history import incident, incident_history, incident_regions, incident_timeline
 from reports.status.listing import CursorError, incidents
@@ -20,6 +21,8 @@ __all__ = [
     "MOST_STEPS",
     "CursorError",
     "TooManyStepsError",
+    "calibration",
+    "confidence_basis",
     "home",
     "incident",
     "incident_chart",

@@ -350,3 +350,81 @@ class ScenarioBanner:
     published: tuple[PublishedFigure, ...]
     chosen: tuple[str, ...]
     """What no source gives and had to be chosen, in words."""
+
+
+# --- calibration ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class CalibrationBand:
+    """Incidents told with a confidence in ``[low, high)``: how many were real, with the 95 % interval of the share."""
+
+    low: float
+    high: float
+    incidents: int
+    told: float
+    real: int
+    share: float
+    least: float
+    most: float
+
+
+@dataclass(frozen=True)
+class CalibrationFigures:
+    """How well the confidences of some incidents were kept; see ``reports.detection.calibration.Reliability``."""
+
+    incidents: int
+    real: int
+    brier: float
+    skill: float | None
+    reliability: float
+    resolution: float
+    uncertainty: float
+    bands: tuple[CalibrationBand, ...]
+
+
+@dataclass(frozen=True)
+class CalibrationSuite:
+    """One simulated suite: which, and how well the first and the last confidence of each incident were kept."""
+
+    suite: str
+    seeds: tuple[int, ...]
+    days: int
+    opening: CalibrationFigures | None
+    later: CalibrationFigures | None
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Whether confidence keeps its word. ``current`` is false where the file is of another detector.
+
+    ``shift`` is what this site's reviews add to the log odds of every confidence, 0 while they are too few.
+    """
+
+    made_on: str
+    detector_version: str
+    current: bool
+    suites: tuple[CalibrationSuite, ...]
+    reviewed: CalibrationFigures | None
+    enough_reviewed: bool
+    needed_reviewed: int
+    shift: float
+
+    @property
+    def main(self) -> CalibrationSuite:
+        """The suite that confidence is judged by: the first."""
+        return self.suites[0]
+
+
+@dataclass(frozen=True)
+class ConfidenceBasis:
+    """What became of incidents told with a confidence between ``low`` and ``high``; ``None`` where there were none.
+
+    ``reviewed`` is also ``None`` while this site has reviewed too few incidents to say anything.
+    """
+
+    low: float
+    high: float
+    simulated: CalibrationBand | None
+    reviewed: CalibrationBand | None
+    reviewed_incidents: int
