@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
-from frontend import charts, counts, course, drawings, maps, places, words
+from frontend import calibration, charts, counts, course, drawings, maps, places, words
 from frontend.nesting import own_people, parts, people_affected
 from frontend.responses import answer, data, drawing, page, unavailable
 from reports import clock, status
@@ -33,7 +33,7 @@ from reports.status.answers import (
     ServiceStatus,
 )
 from reports.status.health import is_stale
-from reports.status.rules import rules
+from reports.status.rules import detection_results, rules
 
 RECOMPUTE = Path(settings.BASE_DIR) / "docs" / "recompute.py"
 
@@ -379,6 +379,7 @@ def incident(request: HttpRequest, ref: str) -> HttpResponseBase:
     context = {
         "incident": found,
         "verdict": words.incident_verdict(found, now),
+        "confidence_basis": calibration.basis(found.confidence),
         "course": shown,
         "rows": rows,
         "rows_left": len(shown.rows) - len(rows),
@@ -473,7 +474,18 @@ def _draw(request: HttpRequest, states: dict[str, str]) -> HttpResponseBase:
 @require_safe
 def methodology(request: HttpRequest) -> HttpResponseBase:
     """How it counts and decides, and where it is weak."""
-    return page(request, "frontend/methodology.html", {"all_states": charts.STATES, "rules": rules()}, now=clock.now())
+    found = status.calibration()
+    context = {
+        "all_states": charts.STATES,
+        "rules": rules(),
+        "parameters": [(field.name, getattr(rules(), field.name)) for field in fields(rules())],
+        "calibration": found,
+        "opening": calibration.diagram(found.main.opening),
+        "later": calibration.diagram(found.main.later),
+        "reviewed": calibration.diagram(found.reviewed),
+        "results": detection_results(),
+    }
+    return page(request, "frontend/methodology.html", context, now=clock.now())
 
 
 @require_safe

@@ -288,6 +288,16 @@ incidents = _call(
     missing=False,
 )
 incident = _call("incidents_one", "incidents", "One incident", serializers.IncidentShape, _REF, bad=False)
+calibration = _call(
+    "calibration",
+    "incidents",
+    "Whether the confidence of incidents keeps its word",
+    serializers.CalibrationShape,
+    description="Of the incidents told with a confidence, how many were outages: in simulation, with known truth, and "
+    "by this site's reviews.",
+    bad=False,
+    missing=False,
+)
 incident_regions = _call(
     "incidents_regions",
     "incidents",

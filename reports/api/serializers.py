@@ -241,7 +241,9 @@ class IncidentShape(Shape[Any]):
     state = serializers.ChoiceField(choices=INCIDENT_STATES)
     review = serializers.ChoiceField(choices=REVIEWS)
     rejected_reason = serializers.CharField(allow_blank=True)
-    confidence = serializers.FloatField(help_text="Probability that it is real, 0 to 1.")
+    confidence = serializers.FloatField(
+        help_text="Probability that it is real, 0 to 1; `calibration/` says how such figures were kept."
+    )
     onset_at = serializers.DateTimeField(help_text="Estimated backwards.")
     detected_at = serializers.DateTimeField()
     acknowledged_at = serializers.DateTimeField(allow_null=True, help_text="The provider's first word on it.")
@@ -263,6 +265,55 @@ class IncidentShape(Shape[Any]):
     def get_duration_s(self, instance: Any) -> int | None:
         """The duration in seconds."""
         return None if instance.duration is None else int(instance.duration.total_seconds())
+
+
+class CalibrationBandShape(Shape[Any]):
+    """Incidents told with a confidence from `low` to below `high`."""
+
+    low = serializers.FloatField()
+    high = serializers.FloatField(help_text="The last band includes it.")
+    incidents = serializers.IntegerField()
+    told = serializers.FloatField(help_text="Mean confidence told.")
+    real = serializers.IntegerField(help_text="How many were outages.")
+    share = serializers.FloatField(help_text="The share that were.")
+    least = serializers.FloatField(help_text="Beginning of the share's 95 % interval (Wilson).")
+    most = serializers.FloatField(help_text="End of the share's 95 % interval.")
+
+
+class CalibrationFiguresShape(Shape[Any]):
+    """How well the confidences of some incidents were kept."""
+
+    incidents = serializers.IntegerField()
+    real = serializers.IntegerField()
+    brier = serializers.FloatField(help_text="Brier score: mean square of confidence less truth; less is better.")
+    skill = serializers.FloatField(allow_null=True, help_text="1 less Brier score per uncertainty.")
+    reliability = serializers.FloatField()
+    resolution = serializers.FloatField()
+    uncertainty = serializers.FloatField(help_text="Brier score of whoever always tells the base rate.")
+    bands = CalibrationBandShape(many=True)
+
+
+class CalibrationSuiteShape(Shape[Any]):
+    """One simulated crowd."""
+
+    suite = serializers.CharField()
+    seeds = serializers.ListField(child=serializers.IntegerField())
+    days = serializers.IntegerField(help_text="Simulated per seed.")
+    opening = CalibrationFiguresShape(allow_null=True, help_text="Confidences as told at the opening.")
+    later = CalibrationFiguresShape(allow_null=True, help_text="Confidences as last told.")
+
+
+class CalibrationShape(Shape[Any]):
+    """Whether confidence keeps its word."""
+
+    made_on = serializers.DateField(help_text="When the simulated figures were measured.")
+    detector_version = serializers.CharField()
+    current = serializers.BooleanField(help_text="False where the simulated figures are another detector's.")
+    suites = CalibrationSuiteShape(many=True, help_text="The first is what confidence is judged by.")
+    reviewed = CalibrationFiguresShape(allow_null=True, help_text="This site's confirmed and rejected incidents.")
+    enough_reviewed = serializers.BooleanField(help_text="False: too few to say anything.")
+    needed_reviewed = serializers.IntegerField()
+    shift = serializers.FloatField(help_text="What reviews add to the log odds of every confidence; 0 while too few.")
 
 
 class RelapseShape(Shape[Any]):

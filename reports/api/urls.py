@@ -21,6 +21,7 @@ urlpatterns = [
     path("incidents/<slug:ref>/regions/", views.IncidentRegionsView.as_view(), name="incident-regions"),
     path("incidents/<slug:ref>/timeline/", views.IncidentTimelineView.as_view(), name="incident-timeline"),
     path("incidents/<slug:ref>/export.csv", views.IncidentExportView.as_view(), name="incident-export"),
+    path("calibration/", views.CalibrationView.as_view(), name="calibration"),
     path("schema/", schema.SchemaView.as_view(), name="schema"),
     # Only with its slash: without one, Django leads the way to the address that has it.
     re_path(r"^(?:.*/)?$", views.UnknownCallView.as_view()),

@@ -272,6 +272,17 @@ class IncidentView(KeptView):
         )
 
 
+@schema.calibration
+class CalibrationView(KeptView):
+    """Whether confidence keeps its word."""
+
+    fresh_seconds = 3600
+
+    def get(self, request: Request) -> HttpResponseBase:
+        """Reliability by simulation and by review."""
+        return self.respond(request, {}, lambda: serializers.CalibrationShape(status.calibration()).data)
+
+
 @schema.incident_regions
 class IncidentRegionsView(KeptView):
     """An incident region by region."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from math import sqrt
 
 import numpy as np
+from scipy import optimize
 
 from reports.detection import backtest
 from reports.detection.confidence import MOST, Signs, signs_of
@@ -84,7 +85,8 @@ def wilson(successes: int, trials: int) -> tuple[float, float]:
     share, z2 = successes / trials, _NORMAL_95**2
     middle = (share + z2 / (2 * trials)) / (1 + z2 / trials)
     half = _NORMAL_95 * sqrt(share * (1 - share) / trials + z2 / (4 * trials**2)) / (1 + z2 / trials)
-    return max(middle - half, 0.0), min(middle + half, 1.0)
+    # The share lies within its interval, also where rounding would put it outside.
+    return max(min(middle - half, share), 0.0), min(max(middle + half, share), 1.0)
 
 
 def measured(told: Sequence[float], real: Sequence[bool]) -> Reliability | None:
@@ -161,7 +163,7 @@ def intercept_shift(raw: Sequence[float], real: Sequence[bool]) -> float:
 
     The simulation's mix of true and false is its own; a site's reviewed incidents say how often the same confidence
     was right there. The most probable shift under a normal prior of deviation 1 (Platt's correction with the slope
-    held), by Newton's method: the posterior has one mode.
+    held); the posterior has one mode.
     """
     if len(raw) != len(real):
         raise ValueError("each confidence needs a truth")
@@ -169,14 +171,12 @@ def intercept_shift(raw: Sequence[float], real: Sequence[bool]) -> float:
         return 0.0
     logit = _logit(np.array(raw, dtype=float))
     truth = np.array(real, dtype=float)
-    shift = 0.0
-    for _ in range(50):
-        said = 1.0 / (1.0 + np.exp(-(logit + shift)))
-        step = (float((truth - said).sum()) - shift) / (1.0 + float((said * (1 - said)).sum()))
-        shift += step
-        if abs(step) < 1e-9:
-            break
-    return shift
+
+    def slope(shift: float) -> float:
+        return float((truth - 1.0 / (1.0 + np.exp(-(logit + shift)))).sum()) - shift
+
+    # Beyond the largest logit and its sum with every truth the prior outweighs all: the slope has changed its sign.
+    return float(optimize.brentq(slope, -len(raw) - 1.0, len(raw) + 1.0))
 
 
 def shifted(confidence: float, shift: float, *, most: float = MOST) -> float:

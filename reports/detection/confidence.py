@@ -41,13 +41,14 @@ SIGNS: Mapping[str, int] = {
 class Signs:
     """What speaks for and against an incident ``age`` minutes after it opened: natural logarithms.
 
-    ``surplus``: 1 + orders of magnitude by which the best test of the incident passed its threshold; ``ratio``: most
-    that was observed per expected from its beginning on, each with half a report added, where it was seen best;
-    ``pool``: not a logarithm, 1 where a country or the world spoke first, else 0; ``regions``: 1 + regions without
-    regions in them that are part of it; ``crowding``: reports per distinct network since it began, 0 where nobody
-    recorded networks; ``sudden``: rate of the first ten minutes per rate of the forty before; ``lasted``: 1 + minutes
-    from its beginning to its last clear excess; ``still``: rate of the last ten minutes per rate since it began, at
-    most 0; ``usual``: 1 + reports per hour that are ordinary where it was seen best.
+    ``surplus``: 1 + orders of magnitude by which the best window so far passed the full bar, were every network one
+    report; ``ratio``: most networks (reports, where nobody recorded them) per expected report from its beginning on,
+    each with half a report added, where it was seen best; ``pool``: not a logarithm, 1 where a country or the world
+    spoke first, else 0; ``regions``: 1 + regions without regions in them that are part of it; ``crowding``: reports per
+    distinct network since it began, at most that of three, 0 where nobody recorded networks; ``sudden``: rate of the
+    first ten minutes per rate of the forty before; ``lasted``: 1 + minutes from its beginning to its last clear excess;
+    ``still``: rate of the last ten minutes per rate since it began, at most 0; ``usual``: 1 + reports per hour that are
+    ordinary where it was seen best.
     """
 
     age: int

@@ -338,8 +338,8 @@ class _Doubts:
         inside = (extra_at >= 0) & (extra_at < self.minutes)
         extra_cells, extra_at, extra = extra_cells[inside], extra_at[inside], extra[inside]
         fresh = np.append((self.rng.random(len(cells)) > 0.03).astype(np.int64), extra)
-        ones = np.ones(len(extra_at), dtype=np.int64)
-        return np.append(cells, extra_cells), np.append(at, extra_at), np.append(n, ones), fresh
+        people = 1 + self.rng.binomial(1, self.suite.companions, len(extra_at))
+        return np.append(cells, extra_cells), np.append(at, extra_at), np.append(n, people), fresh
 
     def _add(self, cells: IntArray, at: IntArray, fresh: IntArray | None = None) -> None:
         self._cells.append(cells)

@@ -16,6 +16,8 @@ from reports.detection.recent import SPAN
 from reports.detection.tails import log10_tail
 
 _MOST_SURPLUS = 300.0
+_MOST_CROWDING = log(3.0)
+"""Three reports from each network are no household any more; thirty say no more about it."""
 _FIRST, _BEFORE = 10, 40
 """Minutes from the onset on, and before it, that say how sudden the rise was; of the first length, how it goes on."""
 
@@ -28,9 +30,7 @@ class Weighing(Cycle):
         if evidence.rule == "admin" or incident.confidence >= 1.0:
             incident.confidence = 1.0
             return None
-        kept = incident.signs
-        kept["surplus"] = max(kept.get("surplus", 0.0), min(evidence.threshold - evidence.log10_p, _MOST_SURPLUS))
-        kept.setdefault("pool", float(evidence.rule == "pool"))
+        incident.signs.setdefault("pool", float(evidence.rule == "pool"))
         return self._sure(incident, outage, row)
 
     def _look_again(self, incident: Incident) -> None:
@@ -43,52 +43,51 @@ class Weighing(Cycle):
         outage = max(regions, key=lambda o: o.total_reports)
         if self.gaps.is_blind(outage.region):
             return
-        row = self._row(outage)
-        kept, p = incident.signs, self.parameters
-        observed = self.recent.sums(np.array([row]), self._now)[0, :-1].astype(np.float64)
-        expected = self.recent.expected(np.array([row]), self._now)[0, :-1]
-        pool = bool(self.tree.has_children[outage.region])
-        mean = (p.pool_null_inflation if pool else p.null_inflation) * expected + 1e-4
-        at = np.full(len(WINDOWS), row)
-        shape = null_shape(
-            mean, self.recent.dispersion[np.full(len(WINDOWS), outage.service)], self.recent.strength[at], p.clumping
-        )
-        seen = observed > expected
-        if seen.any():
-            least = float(log10_tail(observed[seen], mean[seen], shape[seen]).min())
-            threshold = p.pool_log10 if pool else p.leaf_log10
-            kept["surplus"] = max(kept["surplus"], min(threshold - least, _MOST_SURPLUS))
-        signs = self._sure(incident, outage, row)
+        signs = self._sure(incident, outage, self._row(outage))
         self._tell(DecisionKind.UPDATED, incident, outage, signs.figures())
 
     def _sure(self, incident: Incident, outage: Outage, row: int) -> Signs:
         """The signs of this minute; the incident's confidence is what they make it."""
         minute, kept = self._now, incident.signs
-        usual = self.recent.course(row, minute, 60)
-        if minute - incident.opened <= LOOKS[1]:
+        if "sudden" not in kept or minute - incident.opened <= LOOKS[1]:
             kept["sudden"] = self._sudden(outage, row)
         window = min(max(minute - outage.onset + 1, 5), SPAN)
-        course = self.recent.ordered(row, minute, window)
-        networks = self._networks(outage.service, outage.region, window)
-        reports, lately = float(course.sum()), float(course[-_FIRST:].mean())
-        expected = float(self.recent.course(row, minute, window).sum())
-        kept["ratio"] = max(kept.get("ratio", 0.0), log((reports + 0.5) / (expected + 0.5)))
+        course, usual = self.recent.ordered(row, minute, window), self.recent.course(row, minute, window)
+        reports, networks = float(course.sum()), self._networks(outage.service, outage.region, window)
+        people = reports if networks is None else min(float(networks), reports)
+        kept["surplus"] = max(kept.get("surplus", 0.0), self._surplus(outage, row, people / max(reports, 1.0)))
+        kept["ratio"] = max(kept.get("ratio", 0.0), log((people + 0.5) / (float(usual.sum()) + 0.5)))
         leaves = sum(not self.tree.has_children[region] for region in incident.regions)
         noticed = max(o.noticed for o in incident.regions.values())
         signs = Signs(
             age=minute - incident.opened,
-            surplus=log(1.0 + max(kept["surplus"], 0.0)),
+            surplus=log(1.0 + kept["surplus"]),
             ratio=kept["ratio"],
             pool=kept["pool"],
             regions=log(1.0 + leaves),
-            crowding=log(max(reports, 1.0) / max(networks, 1)) if networks is not None and reports >= 1 else 0.0,
+            crowding=min(log(max(reports, 1.0) / max(people, 1.0)), _MOST_CROWDING),
             sudden=kept["sudden"],
             lasted=log(1.0 + max(noticed - incident.onset + 1, 0)),
-            still=min(log((lately + 0.05) / (float(course.mean()) + 0.05)), 0.0),
-            usual=log(1.0 + float(usual.sum())),
+            still=min(log((float(course[-_FIRST:].mean()) + 0.05) / (float(course.mean()) + 0.05)), 0.0),
+            usual=log(1.0 + 60.0 * float(usual.mean())),
         )
         incident.confidence = incident_confidence(signs)
         return signs
+
+    def _surplus(self, outage: Outage, row: int, share: float) -> float:
+        """Orders of magnitude by which the best window passes the full bar, were every network one report."""
+        p, at = self.parameters, np.full(len(WINDOWS), row)
+        observed = np.floor(share * self.recent.sums(at[:1], self._now)[0, :-1])
+        expected = self.recent.expected(at[:1], self._now)[0, :-1]
+        pool = bool(self.tree.has_children[outage.region])
+        mean = (p.pool_null_inflation if pool else p.null_inflation) * expected + 1e-4
+        dispersion = np.full(len(WINDOWS), self.recent.dispersion[outage.service])
+        shape = null_shape(mean, dispersion, self.recent.strength[at], p.clumping)
+        seen = observed > mean
+        if not seen.any():
+            return 0.0
+        least = float(log10_tail(observed[seen], mean[seen], shape[seen]).min())
+        return min(max((p.pool_log10 if pool else p.leaf_log10) - least, 0.0), _MOST_SURPLUS)
 
     def _sudden(self, outage: Outage, row: int) -> float:
         minute = self._now

@@ -428,3 +428,33 @@ class ConfidenceBasis:
     simulated: CalibrationBand | None
     reviewed: CalibrationBand | None
     reviewed_incidents: int
+    needed_reviewed: int
+
+
+@dataclass(frozen=True)
+class DetectionResult:
+    """What one method reached on one simulated suite and seed; minutes and shares, ``None`` where there was nothing."""
+
+    method: str
+    suite: str
+    seed: int
+    f1: float | None
+    delay_median: float | None
+    after_third_median: float | None
+    false_incidents_per_service_year: float | None
+    restored: float | None
+    error_median: float | None
+    error_p90: float | None
+    early: float | None
+    declared_median: float | None
+    coverage: float | None
+
+
+@dataclass(frozen=True)
+class DetectionResults:
+    """The measured figures, with when, on how many days per suite, and by which detector."""
+
+    made_on: str
+    detector_version: str
+    days: int
+    results: tuple[DetectionResult, ...]

@@ -34,6 +34,7 @@ def confidence_basis(confidence: float) -> ConfidenceBasis:
         simulated=_band(both.main.later, low),
         reviewed=_band(both.reviewed, low) if both.enough_reviewed else None,
         reviewed_incidents=both.reviewed.incidents if both.reviewed else 0,
+        needed_reviewed=both.needed_reviewed,
     )
 
 

@@ -11,6 +11,7 @@ import json
 import sys
 import time
 from dataclasses import asdict, replace
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,8 @@ from reports.detection import backtest
 from reports.detection.backtest import Row
 from reports.detection.baseline import Baseline
 from reports.detection.decisions import MinuteCounts, Topology
-from reports.detection.engine import Engine
+from reports.detection.engine import DETECTOR_VERSION, Engine
+from reports.status.rules import RESULTS
 from tests.benchmarks.peers import PEERS, rows_of
 from tests.detection.judging import Verdict, judge
 from tests.detection.simulation import SUITES, Simulation, simulate
@@ -124,16 +126,27 @@ def _line(label: str, verdict: Verdict) -> str:
     return f"| {label} | " + " | ".join(f"{figures[name]:.3g}" for name, _ in _SHOWN) + " |"
 
 
+def _result(method: str, suite: str, seed: int, verdict: Verdict) -> dict[str, Any]:
+    figures = asdict(verdict)
+    shown = {name: figures[name] for name, _ in _SHOWN}
+    # JSON has no NaN: what there was none of is null.
+    told = {name: None if value != value else round(value, 4) for name, value in shown.items()}
+    return {"method": method, "suite": suite, "seed": seed, **told}
+
+
 def main() -> None:
     """Print the tables, and the same as JSON with --json."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--suites", default=",".join(SUITES))
+    # The doubtful crowd is there to be wrong about: confidence is judged by it, not detection.
+    parser.add_argument("--suites", default=",".join(name for name in SUITES if name != "doubtful"))
     parser.add_argument("--seeds", default=",".join(map(str, UNSEEN_SEEDS)))
     parser.add_argument("--days", type=int, default=21)
     parser.add_argument("--no-peers", action="store_true")
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--write", action="store_true", help=f"also write {RESULTS.name}, for the methodology page")
     options = parser.parse_args()
     found: list[dict[str, Any]] = []
+    published: list[dict[str, Any]] = []
     pairs: list[tuple[float, bool]] = []
     _say("| method, suite, seed | " + " | ".join(label for _, label in _SHOWN) + " |")
     _say("|---" * (len(_SHOWN) + 1) + "|")
@@ -144,11 +157,21 @@ def main() -> None:
             )
             pairs += figures["confidence"]
             _say(_line(f"**engine**, {name}, {seed}", figures["verdict"]))
+            published.append(_result("the detector", name, seed, figures["verdict"]))
             for label, verdict in figures.get("peers", {}).items():
                 _say(_line(f"{label}, {name}, {seed}", verdict))
+                published.append(_result(label, name, seed, verdict))
             found.append({"suite": name, "seed": seed, "seconds": figures["seconds"], **asdict(figures["verdict"])})
     _say(f"\nconfidence: {reliability(pairs)}")
     _say(f"cycle over 600,000 cells, 1 % active: {cycle_seconds() * 1000:.0f} ms")
+    if options.write:
+        content = {
+            "detector_version": DETECTOR_VERSION,
+            "made_on": datetime.now(UTC).date().isoformat(),
+            "days": options.days,
+            "results": published,
+        }
+        RESULTS.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     if options.json:
         json.dump(found, sys.stdout, indent=1)
 

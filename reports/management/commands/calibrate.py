@@ -88,8 +88,8 @@ def _plan(suites: str | None, seeds: str | None, days: int | None) -> list[tuple
         given = tuple(int(seed) for seed in seeds.split(",")) if seeds else None
     except ValueError:
         raise CommandError(f"--seeds: expected numbers with commas, got {seeds!r}") from None
-    if days is not None and days < 8:
-        raise CommandError("--days: the first seven are learnt from, so at least 8")
+    if days is not None and days < 9:
+        raise CommandError("--days: the first seven are learnt from and none of these has a gap, so at least 9")
     return [(name, given or usual.get(name, PLAN[0][1:])[0], days or usual.get(name, ((), 14))[1]) for name in names]
 
 
