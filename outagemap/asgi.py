@@ -1,7 +1,7 @@
 """The ASGI application: `granian --interface asgi outagemap.asgi:application`.
 
-Three kinds of request are told apart before Django sees them: a report, which has a way of its own because it must stay
-cheap in the worst hour; a static file; and everything else.
+Three kinds of request are told apart before Django sees them: reports, which have a way of their own because they must
+stay cheap in the worst hour; a static file; and everything else.
 """
 
 from __future__ import annotations
@@ -25,9 +25,11 @@ from django.conf import settings  # noqa: E402
 from django.contrib.staticfiles.handlers import ASGIStaticFilesHandler  # noqa: E402
 from servestatic import ServeStaticASGI  # noqa: E402
 
+from reports.intake.batch import batch_app  # noqa: E402
 from reports.intake.endpoint import report_app  # noqa: E402
 
 REPORT_PATH = "/api/v1/reports/"
+BATCH_PATH = "/api/v1/reports/batch/"
 
 
 def _add_static_headers(headers: Any, _path: str, _url: str) -> None:
@@ -67,6 +69,8 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
         raise ValueError(f"only HTTP is served here, not {scope['type']}")
     elif scope["path"] == REPORT_PATH:
         await report_app(scope, receive, send)
+    elif scope["path"] == BATCH_PATH:
+        await batch_app(scope, receive, send)
     elif scope["path"].startswith(settings.STATIC_URL):
         await static_app(scope, receive, send)
     else:

@@ -58,9 +58,11 @@ def forgetful() -> None:
     import sys
 
     if "reports.intake.submission" in sys.modules:
-        from reports.intake import catalogue, guard
+        from reports.intake import catalogue, guard, keys, rates
 
         catalogue._known, guard._kept = None, {}
+        keys.forget()
+        rates.forget()
     if "reports.status.snapshots" in sys.modules:
         from reports.status import snapshots
 

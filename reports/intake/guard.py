@@ -161,6 +161,24 @@ def pseudonyms(address: str, *, client: str, keys: Secrets) -> Pseudonyms:
     )
 
 
+def partner_pseudonyms(partner: int, *, person: bytes, network: bytes, keys: Secrets) -> Pseudonyms:
+    """The same for what the partner with this key's number passes on, by what stands for person and network there.
+
+    None of them is ever that of another partner or of a visitor's address.
+    """
+    whose = b"partner" + partner.to_bytes(8, "little")
+    person = whose + b"person" + person
+    network = whose + b"network" + network
+    if keys.yesterday is None:
+        return Pseudonyms(_keyed(person, keys.today), _keyed(network, keys.today))
+    return Pseudonyms(
+        _keyed(person, keys.today),
+        _keyed(network, keys.today),
+        _keyed(person, keys.yesterday),
+        _keyed(network, keys.yesterday),
+    )
+
+
 def _keyed(what: bytes, secret: bytes) -> int:
     return int.from_bytes(blake2b(what, key=secret, digest_size=8).digest(), "little", signed=True)
 

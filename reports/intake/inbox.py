@@ -85,6 +85,8 @@ class Entry:
     problem_id: int | None
     who: Pseudonyms
     client_id: UUID | None = None
+    arrival: UUID | None = None
+    """A UUIDv7 of the instant at which it came in, where ``id`` tells an earlier one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,13 +168,13 @@ class _Landed(Exception):
 
 @dataclass(frozen=True)
 class _Batch:
-    """Reports that are written together, in a block with the id and the instant of the earliest of them."""
+    """Reports that are written together, in a block with the id and the instant of the first that came in."""
 
     entries: Sequence[Entry]
 
     @cached_property
     def key(self) -> UUID:
-        return min(entry.id for entry in self.entries)
+        return min(entry.arrival or entry.id for entry in self.entries)
 
     @property
     def in_one_statement(self) -> bool:
@@ -305,6 +307,10 @@ class Coalescer:
         self._writer: asyncio.Task[None] | None = None
         self._connection: psycopg.AsyncConnection[tuple[Any, ...]] | None = None
 
+    def is_ours(self) -> bool:
+        """Whether it belongs here: after a fork, or in another loop, its connection is somebody else's."""
+        return self.pid == os.getpid() and self.loop is asyncio.get_running_loop()
+
     async def put(self, entry: Entry) -> Standing:
         """Returns, after the commit, what stands for ``entry``. Raises :class:`Unavailable`.
 
@@ -318,6 +324,20 @@ class Coalescer:
             self._writer = self.loop.create_task(self._write_all())
         standing = await future
         if standing is None:
+            raise Unavailable
+        return standing
+
+    async def put_all(self, entries: Sequence[Entry]) -> list[Standing]:
+        """The same for reports that belong together. Raises :class:`Unavailable` when one of them was not written."""
+        if len(self._waiting) + len(entries) > WAITING_LIMIT:
+            raise Unavailable
+        futures: list[asyncio.Future[Standing | None]] = [self.loop.create_future() for _ in entries]
+        self._waiting.extend(zip(entries, futures, strict=True))
+        if self._writer is None or self._writer.done():
+            self._writer = self.loop.create_task(self._write_all())
+        found = [await future for future in futures]
+        standing = [one for one in found if one is not None]
+        if len(standing) < len(entries):
             raise Unavailable
         return standing
 
@@ -403,7 +423,6 @@ def coalescer() -> Coalescer:
     """The coalescer of this process and event loop, made on first use."""
     global _coalescer
     held = _coalescer
-    # After a fork, or in another loop, the connection is somebody else's.
-    if held is None or held.pid != os.getpid() or held.loop is not asyncio.get_running_loop():
+    if held is None or not held.is_ours():
         held = _coalescer = Coalescer()
     return held

@@ -87,31 +87,31 @@ class Accepted:
 # --- Validation ------------------------------------------------------------------------------------------------------
 
 
-def validate(data: Mapping[str, object]) -> Submission:
+def validate(data: Mapping[str, object], known: Known | None = None, *, hints: bool = True) -> Submission:
     """The report in ``data``: ``service``, ``region`` and optionally ``kind``, ``problem``, ``id``.
 
     Other keys are ignored. A service may be meant by its slug, name or alias, a region by its code or an alias of it.
-    Raises :class:`Invalid`.
+    Raises :class:`Invalid`; with ``hints`` it says what may have been meant, which costs milliseconds.
     """
-    return _validate(data, catalogue.at_hand() or catalogue.read())
+    return _validate(data, known or catalogue.at_hand() or catalogue.read(), hints=hints)
 
 
-def _validate(data: Mapping[str, object], known: Known) -> Submission:
+def _validate(data: Mapping[str, object], known: Known, *, hints: bool = True) -> Submission:
     errors: dict[str, list[str]] = {}
 
     def of(field: str, read: Callable[[str], _T], *, required: bool = False) -> _T | None:
         try:
-            text = _text(data, field, required=required)
-            return None if text is None else read(text)
+            said = text(data, field, required=required)
+            return None if said is None else read(said)
         except ValueError as error:
             errors[field] = [str(error)]
             return None
 
-    service = of("service", lambda text: _service(text, known), required=True)
-    region = of("region", lambda text: _region(text, known), required=True)
+    service = of("service", lambda text: _service(text, known, hints=hints), required=True)
+    region = of("region", lambda text: _region(text, known, hints=hints), required=True)
     kind = of("kind", _kind)
     problem = None if service is None else of("problem", lambda text: _problem(text, service, known))
-    client_id = of("id", _client_id)
+    client_id = of("id", client_id_of)
     if errors or service is None or region is None:
         raise Invalid(errors)
     return Submission(
@@ -126,7 +126,8 @@ def _validate(data: Mapping[str, object], known: Known) -> Submission:
     )
 
 
-def _text(data: Mapping[str, object], field: str, *, required: bool) -> str | None:
+def text(data: Mapping[str, object], field: str, *, required: bool) -> str | None:
+    """The text of a field, or ``None`` where it is empty. Raises ``ValueError``, saying what is wrong with it."""
     value = data.get(field)
     if value is None:
         if not required:
@@ -145,24 +146,24 @@ def _text(data: Mapping[str, object], field: str, *, required: bool) -> str | No
     return text or None
 
 
-def _service(text: str, known: Known) -> KnownService:
+def _service(text: str, known: Known, *, hints: bool) -> KnownService:
     service = known.spellings.get(text.lower())
     if service is not None and not service.retired:
         return service
     if service is not None:
         raise ValueError(f'Service "{service.slug}" is retired.')
-    alike = ", ".join(f"{near.slug} ({near.name})" for near in known.services_like(text))
+    near_ones = known.services_like(text) if hints else []
+    alike = ", ".join(f"{near.slug} ({near.name})" for near in near_ones)
     hint = f"Did you mean {alike}?" if alike else "All services: /api/v1/services/"
     raise ValueError(f'Unknown service "{text}". {hint}')
 
 
-def _region(text: str, known: Known) -> str:
+def _region(text: str, known: Known, *, hints: bool) -> str:
     code = regions.resolve(text)
     if code is not None and code in known.regions:
         return code
-    alike = ", ".join(
-        f"{near} ({known.region_names[near]})" for near in regions.nearest_codes(text) if near in known.regions
-    )
+    near_ones = [near for near in regions.nearest_codes(text) if near in known.regions] if hints else []
+    alike = ", ".join(f"{near} ({known.region_names[near]})" for near in near_ones)
     hint = f"Did you mean {alike}?" if alike else "All regions: /api/v1/regions/"
     raise ValueError(f'Unknown region "{text}". {hint}')
 
@@ -182,7 +183,8 @@ def _problem(text: str, service: KnownService, known: Known) -> str:
     raise ValueError(f'Unknown problem "{text}" of {service.slug}. Expected one of: {expected}.')
 
 
-def _client_id(text: str) -> UUID:
+def client_id_of(text: str) -> UUID:
+    """The client's own id. Raises ``ValueError``, saying what is wrong with it."""
     try:
         id = UUID(text)
     except ValueError:
@@ -255,9 +257,17 @@ async def asubmit(data: Mapping[str, object], *, address: str, received_at: date
     return _accepted(standing, known)
 
 
+async def grounds(at: datetime) -> tuple[Known, guard.Secrets]:
+    """What reports that come in at ``at`` are validated by, and the secrets of their pseudonyms.
+
+    Raises ``inbox.Unavailable`` where the database would have to be asked and is away.
+    """
+    return catalogue.at_hand() or await _catalogue(), await _secrets(at)
+
+
 async def arrival() -> datetime:
     """The present instant by the site's clock, which a replaying site has to ask the database for."""
-    return await asyncio.shield(_once("clock", clock.now)) if settings.REPLAY else clock.now()
+    return await asyncio.shield(once("clock", clock.now)) if settings.REPLAY else clock.now()
 
 
 def _entry(submission: Submission, who: guard.Pseudonyms, received_at: datetime) -> inbox.Entry:
@@ -289,7 +299,7 @@ def _accepted(standing: inbox.Standing, known: Known) -> Accepted:
 
 async def _catalogue() -> Known:
     """The catalogue; an old one while a new one is being read, which nobody has to wait for."""
-    reading = _once("catalogue", catalogue.read)
+    reading = once("catalogue", catalogue.read)
     known = catalogue.stale()
     return known if known is not None else await asyncio.shield(reading)
 
@@ -297,17 +307,18 @@ async def _catalogue() -> Known:
 async def _secrets(at: datetime) -> guard.Secrets:
     found = guard.known_secrets(at)
     if found is None:
-        found = await asyncio.shield(_once(guard.days_of(at), lambda: guard.read_secrets(at)))
+        found = await asyncio.shield(once(guard.days_of(at), lambda: guard.read_secrets(at)))
     return found
 
 
 _under_way: dict[object, asyncio.Task[Any]] = {}
 
 
-def _once(what: object, call: Callable[[], _T]) -> asyncio.Task[_T]:
+def once(what: object, call: Callable[[], _T]) -> asyncio.Task[_T]:
     """``call`` in a thread; those who ask for the same while it is under way share it.
 
-    At midnight, or when the catalogue grew old, hundreds of requests find out in the same moment.
+    At midnight, or when the catalogue grew old, hundreds of requests find out in the same moment. Raises
+    ``inbox.Unavailable`` where ``call`` finds the database away.
     """
     key = (asyncio.get_running_loop(), what)
     if key not in _under_way:

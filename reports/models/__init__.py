@@ -1,5 +1,6 @@
 """The tables. Import models from here."""
 
+from reports.models.audience import ApiKey, Scope
 from reports.models.catalogue import (
     Category,
     Problem,
@@ -37,6 +38,7 @@ from reports.models.incidents import (
 
 __all__ = [
     "AcceptedId",
+    "ApiKey",
     "Baseline",
     "Category",
     "DetectorState",
@@ -56,6 +58,7 @@ __all__ = [
     "ReportCount",
     "Salt",
     "ScenarioClock",
+    "Scope",
     "Seen",
     "Service",
     "ServiceAlias",

@@ -17,9 +17,9 @@ class InboxBlock(models.Model):
     """Accepted reports of one short moment, written together and fsynced before any of them is acknowledged.
 
     ``block`` is expanded by the drain, which deletes the row in the transaction that stores the reports. A block that
-    cannot be read stays, with the time and the ``fault`` that was found. ``id`` is that of its earliest report, and
-    ``written_at`` the instant of it: a writer may have to write the same block again without knowing whether the first
-    attempt was committed.
+    cannot be read stays, with the time and the ``fault`` that was found. ``id`` is that of the report that came in
+    first, and ``written_at`` the instant of it: a writer may have to write the same block again without knowing whether
+    the first attempt was committed.
     """
 
     id = models.UUIDField(primary_key=True)
