@@ -223,6 +223,16 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "VERSION": "1",
     "OAS_VERSION": "3.1.1",
     "SERVE_INCLUDE_SCHEMA": False,
+    "APPEND_COMPONENTS": {
+        "securitySchemes": {
+            "ApiKey": {
+                "type": "apiKey",
+                "in": "header",
+                "name": "Authorization",
+                "description": "`Api-Key` and the key, with a space between. The operator gives keys to partners.",
+            }
+        }
+    },
     # Or two lists of the same field name get names made of numbers.
     "ENUM_NAME_OVERRIDES": {
         "RegionStateEnum": "reports.api.serializers.STATES",

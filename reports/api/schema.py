@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -363,6 +364,79 @@ reports = extend_schema_view(
             503: OpenApiResponse(DetailShape, description="Cannot be stored now; see `Retry-After`."),
         },
         examples=[OpenApiExample("Report", value=_REPORT, request_only=True)],
+    )
+)
+
+
+def _of_batch(shape: type[serializers.Shape[Any]], description: str, *examples: OpenApiExample) -> OpenApiResponse:
+    return OpenApiResponse(shape, description=description, examples=list(examples))
+
+
+_TALLY = {
+    "accepted": 2,
+    "duplicates": 0,
+    "rejected": [{"index": 2, "errors": {"region": ['Unknown region "UK-ENG". Did you mean GB-ENG (England)?']}}],
+}
+_ITEM = {**_REPORT, "occurred_at": "2026-04-03T18:02:41Z", "reporter": "8f1c0e", "network": "AS64500"}
+_LATER = OpenApiParameter(
+    "Retry-After",
+    OpenApiTypes.INT,
+    OpenApiParameter.HEADER,
+    response=[429, 503],
+    description="In how many seconds it is worth coming again.",
+)
+_CHALLENGE = OpenApiParameter(
+    "WWW-Authenticate",
+    OpenApiTypes.STR,
+    OpenApiParameter.HEADER,
+    response=[401, 403],
+    description="`Api-Key`",
+)
+
+reports_batch = extend_schema_view(
+    post=extend_schema(
+        operation_id="reports_batch",
+        tags=["reports"],
+        summary="Send many reports at once, with a key",
+        description="A JSON array, or one JSON object a line (`application/x-ndjson`), of up to 10,000 items. Lines "
+        "are read as they arrive and stored block by block. Answered when everything accepted is on disk. An item that "
+        "is no report is rejected by its index; the others go on. Each item needs an `id`: when a call fails or nobody "
+        "heard its answer, send the same items again, and what was accepted counts once.",
+        request={
+            "application/json": serializers.BatchItemShape(many=True),
+            "application/x-ndjson": OpenApiTypes.STR,
+        },
+        parameters=[_LATER, _CHALLENGE],
+        auth=[{"ApiKey": []}],  # type: ignore[list-item]  # goes into the document as it is
+        responses={
+            202: _of_batch(
+                serializers.BatchShape, "Every item is answered for.", OpenApiExample("Answer", value=_TALLY)
+            ),
+            400: OpenApiResponse(
+                {"type": "object", "additionalProperties": True}, description="No JSON array; nothing was accepted."
+            ),
+            401: OpenApiResponse(DetailShape, description="No key, or one that is unknown, revoked or expired."),
+            403: OpenApiResponse(DetailShape, description="The key may not send reports."),
+            408: _of_batch(serializers.BatchStoppedShape, "The body took too long to arrive."),
+            413: OpenApiResponse(
+                {"type": "object", "properties": {"detail": {"type": "string"}}, "required": ["detail"]},
+                description="More than 10,000 items, of which the first are accepted when they came as lines (the "
+                "answer says how many), or an array of more than 4 MiB.",
+            ),
+            415: OpenApiResponse(DetailShape, description="Neither JSON nor NDJSON, or compressed."),
+            429: OpenApiResponse(
+                {"type": "object", "properties": {"detail": {"type": "string"}}, "required": ["detail"]},
+                description="The key has sent as many reports as it may for now (the answer says how many of these "
+                "were accepted), or has too many calls at once.",
+            ),
+            503: OpenApiResponse(DetailShape, description="Cannot be stored now."),
+        },
+        examples=[
+            OpenApiExample("Array", value=_ITEM, request_only=True, media_type="application/json"),
+            OpenApiExample(
+                "Lines", value=f"{json.dumps(_ITEM)}\n", request_only=True, media_type="application/x-ndjson"
+            ),
+        ],
     )
 )
 hidden = extend_schema(exclude=True)

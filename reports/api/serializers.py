@@ -393,3 +393,51 @@ class AcceptedShape(Shape[Any]):
     problem = serializers.CharField(allow_null=True)
     received_at = serializers.DateTimeField()
     receipt = serializers.CharField(help_text="Proves later that this report was yours.")
+
+
+class BatchItemShape(ReportShape):
+    """One report of many."""
+
+    id = serializers.UUIDField(help_text="Your own for each report: sent again within a day, it counts once.")
+    occurred_at = serializers.DateTimeField(
+        required=False,
+        allow_null=True,
+        help_text="When it happened, with its offset: at most 24 hours ago. Counts in that minute. Absent: now.",
+    )
+    reporter = serializers.CharField(
+        required=False,
+        allow_null=True,
+        max_length=100,
+        help_text="Opaque text that tells people apart; turned into a keyed pseudonym at once, never stored. Absent: "
+        "each item is a person of its own.",
+    )
+    network = serializers.CharField(
+        required=False,
+        allow_null=True,
+        max_length=100,
+        help_text="Opaque text that tells their networks apart; treated likewise. Absent: all are of yours.",
+    )
+
+
+class RejectedShape(Shape[Any]):
+    """An item that is no report."""
+
+    index = serializers.IntegerField(min_value=0, help_text="Its place among the items, from 0. Blank lines are none.")
+    # The metaclass takes it out of the class: what a serializer calls its errors stays.
+    errors = serializers.DictField(  # type: ignore[assignment]
+        child=serializers.ListField(child=serializers.CharField())
+    )
+
+
+class BatchShape(Shape[Any]):
+    """What became of the items: of those that are not rejected each is on disk."""
+
+    accepted = serializers.IntegerField(min_value=0)
+    duplicates = serializers.IntegerField(min_value=0, help_text="Accepted before, or for the same reporter and hour.")
+    rejected = RejectedShape(many=True)
+
+
+class BatchStoppedShape(BatchShape):
+    """The call ended before its items did; what was accepted by then stands."""
+
+    detail = serializers.CharField()

@@ -9,6 +9,7 @@ from reports.api import schema, views
 app_name = "api"
 urlpatterns = [
     path("reports/", views.ReportsView.as_view(), name="reports"),
+    path("reports/batch/", views.ReportsBatchView.as_view(), name="reports-batch"),
     path("services/", views.ServicesView.as_view(), name="services"),
     path("services/<slug:slug>/", views.ServiceView.as_view(), name="service"),
     path("services/<slug:slug>/counts/", views.CountsView.as_view(), name="counts"),

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
-from asgiref.sync import sync_to_async
+from asgiref.sync import async_to_sync, sync_to_async
 from django.core.handlers.asgi import ASGIRequest
 from django.http import StreamingHttpResponse
 from django.http.response import HttpResponseBase
@@ -20,7 +20,7 @@ from reports import clock, status
 from reports.api import parameters, schema, serializers
 from reports.api.pagination import Key, page
 from reports.api.responses import KeptView, OpenView
-from reports.intake import guard, inbox, submission
+from reports.intake import batch, bulk, guard, inbox, submission
 from reports.status.answers import RegionLink, ServiceStatus, TimelineLine
 
 Item = TypeVar("Item")
@@ -394,6 +394,41 @@ class ReportsView(OpenView):
         except inbox.Unavailable as error:
             raise Unavailable from error
         return Response(accepted.as_json(), status=202)
+
+
+@schema.reports_batch
+class ReportsBatchView(OpenView):
+    """Takes in many reports. The site's own server answers this before Django is asked (``reports.intake.batch``)."""
+
+    methods = ("POST", "OPTIONS")
+
+    def post(self, request: Request) -> Response:
+        """Accept the reports of a partner."""
+        http = request._request
+        length = http.headers.get("Content-Length", "")
+        call = batch.Call(
+            method="POST",
+            authorization=http.headers.get("Authorization", ""),
+            content_type=http.headers.get("Content-Type", ""),
+            content_encoding=http.headers.get("Content-Encoding", ""),
+            length=int(length) if length.isascii() and length.isdigit() else None,
+        )
+
+        async def chunks() -> AsyncIterator[bytes]:
+            while chunk := http.read(1 << 16):
+                yield chunk
+
+        async def answer() -> batch.Answer:
+            try:
+                return await batch.answer_to(call, chunks())
+            finally:
+                # The event loop may end with this call.
+                await bulk.close()
+
+        answered = async_to_sync(answer)()
+        # How the connection goes on is its server's business.
+        headers = {name: value for name, value in answered.headers.items() if name != "connection"}
+        return Response(answered.body, status=answered.status, headers=headers)
 
 
 @schema.hidden

@@ -88,7 +88,7 @@ async def _ask(name: str, asked: int, rate: int) -> tuple[int, float]:
         )
         _client = (loop, made)
     answer = _client[1].eval(_TAKE, 1, f"outagemap:rate:{name}", str(rate), str(asked))
-    given, left = await answer  # type: ignore[misc]
+    given, left = await answer
     return int(given), float(left)
 
 

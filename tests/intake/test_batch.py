@@ -444,7 +444,13 @@ def test_the_real_server_streams_and_keeps_what_came_before_a_break(token: str, 
         stop_process(server)
     assert waiting() == 2500
     assert (
-        len({UUID(bytes=bytes(one)) for block in InboxBlock.objects.all() for one in inbox.unpack(block.block)["id"]})
+        len(
+            {
+                UUID(bytes=bytes(one))
+                for block in InboxBlock.objects.all()
+                for one in inbox.unpack(bytes(block.block))["id"]
+            }
+        )
         == 2500
     )
 
