@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import re
+import shutil
 import socket
-from collections.abc import Iterable
+import subprocess
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import psycopg
 import pytest
@@ -404,20 +408,27 @@ def test_a_fault_of_ours_is_a_500_that_shows_nothing(
 # --- The real server ---
 
 
-def test_the_real_server_streams_and_keeps_what_came_before_a_break(token: str, tmp_path: Path):
+@pytest.fixture
+def server(token: str, tmp_path: Path) -> Iterator[int]:
+    """The port of the site's own server."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+        port: int = free.getsockname()[1]
     command = ["granian", "--interface", "asgi", "--host", "127.0.0.1", "--port", str(port), "--no-ws"]
-    server = start_process([*command, "outagemap.asgi:application"], tmp_path / "granian.log")
-
-    def connected() -> socket.socket:
-        return socket.create_connection(("127.0.0.1", port), timeout=20)
+    process = start_process([*command, "outagemap.asgi:application"], tmp_path / "granian.log")
 
     def answers() -> bool:
         with socket.socket() as one:
             return one.connect_ex(("127.0.0.1", port)) == 0
 
+    try:
+        wait_until(answers, "the server answers", seconds=30)
+        yield port
+    finally:
+        stop_process(process)
+
+
+def test_the_real_server_streams_and_keeps_what_came_before_a_break(token: str, server: int):
     head = f"POST /api/v1/reports/batch/ HTTP/1.1\r\nHost: localhost\r\nAuthorization: Api-Key {token}\r\n"
     head += f"Content-Type: {LINES}\r\nTransfer-Encoding: chunked\r\n\r\n"
     items = [item() for _ in range(2500)]
@@ -425,34 +436,35 @@ def test_the_real_server_streams_and_keeps_what_came_before_a_break(token: str, 
     def chunk(data: bytes) -> bytes:
         return b"%x\r\n%s\r\n" % (len(data), data)
 
-    try:
-        wait_until(answers, "the server answers", seconds=30)
-        with connected() as broken:
-            broken.sendall(head.encode() + chunk(lines(items[:1700])[:-10]))
-            # A block is on disk before the body is complete.
-            wait_until(lambda: waiting() >= 1000, "the first block is written", seconds=20)
-        wait_until(lambda: waiting() == 1699, "the rest that came whole is written", seconds=20)
-        with connected() as whole:
-            whole.sendall(head.encode() + chunk(lines(items[:7])) + chunk(lines(items[7:])) + b"0\r\n\r\n")
-            found = b""
-            while b"}" not in found:
-                found += whole.recv(65536)
-        assert found.startswith(b"HTTP/1.1 202")
-        body = json.loads(found.partition(b"\r\n\r\n")[2])
-        assert body == {"accepted": 801, "duplicates": 1699, "rejected": []}
-    finally:
-        stop_process(server)
-    assert waiting() == 2500
-    assert (
-        len(
-            {
-                UUID(bytes=bytes(one))
-                for block in InboxBlock.objects.all()
-                for one in inbox.unpack(bytes(block.block))["id"]
-            }
-        )
-        == 2500
-    )
+    def connected() -> socket.socket:
+        return socket.create_connection(("127.0.0.1", server), timeout=20)
+
+    with connected() as broken:
+        broken.sendall(head.encode() + chunk(lines(items[:1700])[:-10]))
+        # A block is on disk before the body is complete.
+        wait_until(lambda: waiting() >= 1000, "the first block is written", seconds=20)
+    wait_until(lambda: waiting() == 1699, "the rest that came whole is written", seconds=20)
+    with connected() as whole:
+        whole.sendall(head.encode() + chunk(lines(items[:7])) + chunk(lines(items[7:])) + b"0\r\n\r\n")
+        found = b""
+        while b"}" not in found:
+            found += whole.recv(65536)
+    assert found.startswith(b"HTTP/1.1 202")
+    body = json.loads(found.partition(b"\r\n\r\n")[2])
+    assert body == {"accepted": 801, "duplicates": 1699, "rejected": []}
+    ids = [bytes(one) for row in InboxBlock.objects.all() for one in inbox.unpack(bytes(row.block))["id"]]
+    assert len(ids) == len(set(ids)) == 2500
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="no curl")
+def test_the_example_for_partners_works_as_it_stands(token: str, server: int):
+    text = (Path(__file__).parents[2] / "docs" / "partners.md").read_text(encoding="utf-8")
+    script = re.findall(r"```sh\n(.+?)```\n\n    (.+?)\n", text, re.DOTALL)
+    ((command, promised),) = script
+    environment = os.environ | {"SITE": f"http://127.0.0.1:{server}", "KEY": token}
+    ran = subprocess.run(["sh", "-c", command], env=environment, capture_output=True, text=True, check=True)
+    assert ran.stdout == promised
+    assert waiting() == 2
 
 
 # --- Keys and rates ---
