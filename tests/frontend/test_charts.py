@@ -156,3 +156,23 @@ def test_a_chart_of_counts_shares_one_scale() -> None:
     assert plot.top == 100
     assert plot.end == START + timedelta(minutes=15)
     assert plot.band.startswith("M0 940")
+
+
+shares = st.floats(0, 1)
+
+
+@given(st.lists(st.tuples(shares, shares, shares, shares, st.integers(1, 10**6)), max_size=10))
+def test_a_reliability_diagram_stays_inside_its_square(bands: list[tuple[float, float, float, float, int]]) -> None:
+    points = charts.reliability_points(bands)
+    assert len(points) == len(bands)
+    for point in points:
+        assert all(0 <= n <= charts.SIDE for n in (point.x, point.y, point.low, point.high))
+        assert 10 <= point.radius <= 34
+
+
+def test_a_confidence_that_keeps_its_word_lies_on_the_diagonal() -> None:
+    kept, broken = charts.reliability_points([(0.9, 0.9, 0.8, 0.95, 100), (0.9, 0.5, 0.4, 0.6, 4)])
+    assert kept.x + kept.y == charts.SIDE
+    assert kept.high < kept.y < kept.low
+    assert broken.y > kept.y
+    assert broken.radius < kept.radius

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from datetime import timedelta
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -16,7 +17,7 @@ from django.db import OperationalError, connection
 from django.test import Client
 
 from frontend.templatetags import pages
-from reports import clock
+from reports import clock, status
 from reports.detection.parameters import Parameters
 from reports.intake import inbox
 from reports.models import DetectorState, InboxBlock
@@ -289,6 +290,26 @@ def test_methodology_states_the_parameters_in_force(client: Client, db: None) ->
     assert f"at least {p.leaf_reports} ({p.joined_reports} where" in html
     assert f"at least {p.least_networks} networks" in html
     assert f"{p.certainty:.0%}".replace("%", " %") in html
+
+
+def test_methodology_shows_how_confidence_was_kept_and_every_parameter(client: Client, db: None) -> None:
+    html = text(client, "/methodology/")
+    main = status.calibration().main
+    for figures in (main.opening, main.later):
+        assert figures
+        assert f"{figures.incidents} incidents, {figures.real} of them outages" in html
+        assert f"Brier score {figures.brier:.3f}" in html
+    assert html.count('class="chart-point"') == len(main.opening.bands) + len(main.later.bands)
+    assert "Reviewed on this site: 0 incidents so far, too few to say" in html
+    for name, value in asdict(Parameters()).items():
+        assert f"<code>{name}</code></th><td>{value}</td>" in html, name
+
+
+def test_an_incident_says_what_its_confidence_rests_on(client: Client, outage: str) -> None:
+    html = text(client, f"/incidents/{outage}/")
+    assert 'href="/methodology/#confidence"' in html
+    assert re.search(r"Of \d+ simulated incidents last told with \d+ to \d+ %, \d+ were outages\.", html)
+    assert re.search(r"Reviewed here: \d+ incidents? so far, too few to say\.", html)
 
 
 def test_a_page_stays_light(client: Client, outage: str) -> None:
