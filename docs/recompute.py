@@ -155,7 +155,8 @@ def decision_row(export: Export, spoke: dict[str, Any]) -> Row:
             wrong.append(name)
     if spoke["networks"] is not None and spoke["networks"] != networks:
         wrong.append("networks")
-    usual, tail = expected(export, spoke), None
+    # Decisions of the first versions did not tell what their null was made of.
+    usual, tail = expected(export, spoke) if "null_inflation" in figures else None, None
     if usual is None or not close(spoke["expected"], usual, 1e-3, 1e-4):
         wrong.append("expected")
     if usual is not None:

@@ -166,7 +166,8 @@ class Cycle:
         level = "world" if region == self.tree.world else "country" if self.tree.depth[region] == 1 else "region"
         inflation = p.pool_null_inflation if self.tree.has_children[region] else p.null_inflation
         dispersion = float(self.baseline.dispersion[service])
-        strength = float(self.baseline.levels(np.array([service]), np.array([region]))[1][0])
+        cell = np.array([service]), np.array([region])
+        strength = float(self.recent.strength[row] if row >= 0 else self.baseline.levels(*cell)[1][0])
         mean = np.array([inflation * expected + 1e-4])
         shape = null_shape(mean, np.array([dispersion]), np.array([strength]), p.clumping)
         null = {

@@ -247,16 +247,24 @@ def _evidence(
         observed=observed,
         expected=expected,
         log10_p=-18.4 if decision == "opened" else -2.2,
-        threshold=-7.5,
+        threshold=-7.5 if decision == "opened" else 0.0,
         window_minutes=8,
         window_end_at=decided_at,
         level="region" if place else "world",
         rule="tail" if decision == "opened" else "votes",
         networks=round(observed * 0.8),
+        largest_network=max(round(observed * 0.07), 1),
         working=0 if decision == "opened" else 24,
         baseline_version="scene-1",
         detector_version="scene",
-        figures={"ratio": observed / expected},
+        figures={
+            "null_inflation": 1.5,
+            "clumping": 0.15,
+            "dispersion": 0.06,
+            "strength": 240.0,
+            "slow_factor": 1.1,
+            "slow_factor_1": 1.08,
+        },
     )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from datetime import timedelta
+from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 from xml.etree import ElementTree
@@ -163,6 +164,33 @@ def test_drawings_are_well_formed_and_carry_no_style(client: Client, outage: str
         assert root.tag == "{http://www.w3.org/2000/svg}svg"
         assert b"style" not in response.content
     assert client.get("/services/whatsapp/map.svg").status_code == 200
+
+
+def test_why_do_you_say_so_is_answered_in_plain_words_and_can_be_checked(client: Client, outage: str) -> None:
+    page = client.get(f"/incidents/{outage}/").content.decode()
+    why = page[page.index("Why do you say so?") : page.index("</details>")]
+    assert "18 reports within 8 minutes, where 0.7 were expected." in why
+    assert "By chance, on an ordinary day: less than 1 in a million billions." in why
+    assert "The most active network sent 6 % of them." in why
+    assert "Reports behind the expectation" in why
+    assert "null_inflation" not in why
+    assert 'href="#data-heading"' in why
+    assert f'href="/api/v1/incidents/{outage}/export.csv"' in page
+    assert f"python recompute.py http://testserver/api/v1/incidents/{outage}/" in page
+    script = client.get("/methodology/recompute.py")
+    assert script.headers["Content-Type"] == "text/plain; charset=utf-8"
+    assert script.content == (Path(__file__).parents[2] / "docs" / "recompute.py").read_bytes()
+
+
+def test_chance_is_told_of_openings_only(client: Client, outage: str) -> None:
+    from django.template.loader import render_to_string
+
+    from reports import status
+
+    told = [line.evidence for line in status.incident_timeline(outage) if line.evidence]
+    for evidence in told:
+        shown = render_to_string("frontend/_evidence.html", {"evidence": evidence, "now": evidence.decided_at})
+        assert ("By chance" in shown) == ("needed:" in shown) == (evidence.decision == "opened")
 
 
 def test_order_of_restoration_is_the_scenes(client: Client, outage: str) -> None:
