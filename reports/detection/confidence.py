@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from math import log
 
 import numpy as np
 
@@ -17,8 +18,11 @@ from reports.detection.coefficients import COEFFICIENTS
 from reports.detection.decisions import FloatArray
 from reports.detection.parameters import Parameters
 
-MOST = 0.99
+MOST = 0.97
 """Nobody has checked enough incidents to promise more than this of one."""
+
+MOST_RATIO = 10.0
+"""No surge reaches so many times the usual; a group in a quiet region goes far beyond it, and is no likelier real."""
 
 LOOKS = (5, 15, 30, 60, 120)
 """Minutes after an incident opened at which its confidence is told anew."""
@@ -80,8 +84,9 @@ def signs_of(figures: Mapping[str, float]) -> Signs | None:
 
 
 def features(signs: Signs) -> FloatArray:
-    """One and the signs in the order of ``SIGNS``."""
+    """One and the signs in the order of ``SIGNS``; a ratio beyond ``MOST_RATIO`` counts as that."""
     values = asdict(signs)
+    values["ratio"] = min(signs.ratio, log(MOST_RATIO))
     return np.array([1.0, *(values[name] for name in SIGNS)])
 
 
@@ -103,5 +108,5 @@ def incident_confidence(signs: Signs) -> float:
 
 def fingerprint(version: str, parameters: Parameters | None = None) -> str:
     """A short name for everything that a calibration depends on: detector version, parameters and coefficients."""
-    content = repr((version, asdict(parameters or Parameters()), COEFFICIENTS, MOST, LOOKS))
+    content = repr((version, asdict(parameters or Parameters()), COEFFICIENTS, MOST, MOST_RATIO, LOOKS))
     return hashlib.sha256(content.encode()).hexdigest()[:16]

@@ -30,6 +30,10 @@ class Weighing(Cycle):
         if evidence.rule == "admin" or incident.confidence >= 1.0:
             incident.confidence = 1.0
             return None
+        # Hundreds of regions may open in a minute: their number is a logarithm, so weigh again when it has doubled.
+        if len(incident.regions) < 2 * incident.signs.get("weighed", 0):
+            return None
+        incident.signs["weighed"] = len(incident.regions)
         incident.signs.setdefault("pool", float(evidence.rule == "pool"))
         return self._sure(incident, outage, row)
 

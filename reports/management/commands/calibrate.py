@@ -23,7 +23,7 @@ from reports.status.answers import CalibrationFigures
 from reports.status.calibration import FILE, figures
 
 # The first suite is what confidence is judged by; the others show what it does where hardly anything is false.
-PLAN = (("doubtful", (61, 62, 63), 21), ("hard", (61, 62), 14), ("standard", (61,), 14))
+PLAN = (("doubtful", (71, 72, 73), 21), ("hard", (71, 72), 14), ("standard", (71,), 14))
 
 
 class Command(BaseCommand):
