@@ -519,6 +519,8 @@ def readyz(_request: HttpRequest) -> HttpResponseBase:
             "last_drain_age_s": _seconds(health.last_drain_age),
             "last_watch_age_s": _seconds(health.last_watch_age),
             "inbox_blocks": health.inbox_blocks,
+            "held_blocks": health.held_blocks,
+            "held_since": None if health.held_since is None else health.held_since.isoformat(),
             "problems": list(health.problems),
         },
         code=200 if health.ready else 503,

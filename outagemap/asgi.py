@@ -6,6 +6,7 @@ stay cheap in the worst hour; a static file; and everything else.
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, cast
@@ -25,8 +26,10 @@ from django.conf import settings  # noqa: E402
 from django.contrib.staticfiles.handlers import ASGIStaticFilesHandler  # noqa: E402
 from servestatic import ServeStaticASGI  # noqa: E402
 
+from reports.intake import inbox  # noqa: E402
 from reports.intake.batch import batch_app  # noqa: E402
 from reports.intake.endpoint import report_app  # noqa: E402
+from reports.intake.submission import learn  # noqa: E402
 
 REPORT_PATH = "/api/v1/reports/"
 BATCH_PATH = "/api/v1/reports/batch/"
@@ -56,6 +59,13 @@ else:
 async def _lifespan(receive: Receive, send: Send) -> None:
     while True:
         message = await receive()
+        if message["type"] == "lifespan.startup":
+            # Without holding up the start: what reports need is at hand even if the first of them come when the
+            # database is away.
+            learning = asyncio.get_running_loop().create_task(learn())
+        else:
+            learning.cancel()
+            await inbox.coalescer().close()
         await send({"type": f"{message['type']}.complete"})
         if message["type"] == "lifespan.shutdown":
             return

@@ -30,6 +30,9 @@ HTTPS = environment.flag("HTTPS", default=False)
 ADMIN_USER = environment.text("ADMIN_USER")
 ADMIN_PASSWORD = environment.text("ADMIN_PASSWORD")
 RETENTION_DAYS = environment.number("RETENTION_DAYS", default=30, low=2, high=3650)
+# Whether reports wait in the broker while the database is away, what proof of durability that takes, and how much.
+STANDBY = environment.text("STANDBY", "fsync")
+STANDBY_MB = environment.number("STANDBY_MB", default=128, low=1, high=65536)
 LOG_LEVEL = environment.text("LOG_LEVEL", "INFO").upper()
 # The scenario whose clock the whole site follows; empty: the real clock.
 REPLAY = environment.text("REPLAY")
@@ -47,6 +50,8 @@ if bool(ADMIN_USER) != bool(ADMIN_PASSWORD):
 if HTTPS and not TRUSTED_PROXIES:
     # Nothing here speaks TLS itself, so every visitor would be redirected for ever.
     raise environment.refuse("TRUSTED_PROXIES", "", "the address of the proxy that ends TLS, since HTTPS is on")
+if STANDBY not in {"fsync", "trust", "off"}:
+    raise environment.refuse("STANDBY", STANDBY, "fsync, trust or off")
 if LOG_LEVEL not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
     raise environment.refuse("LOG_LEVEL", LOG_LEVEL, "DEBUG, INFO, WARNING or ERROR")
 

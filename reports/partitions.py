@@ -13,13 +13,15 @@ from uuid import UUID
 
 from django.db import connection, transaction
 
-from reports.models import AcceptedId, DrainBatch
+from reports.models import AcceptedId, DrainBatch, InboxBlock
 
 AHEAD = timedelta(days=3)
 # For how long the same client id gets the same answer. Longer than any sensible client goes on trying.
 IDS_KEPT = timedelta(days=2)
 # The drain's own log; a watch that comes back after longer reads the counts anew.
 BATCHES_KEPT = timedelta(days=7)
+# For how long the id of a block stays taken of which an earlier attempt may still come about: no server wakes up later.
+BLOCK_IDS_KEPT = timedelta(hours=1)
 
 PREFIX = "reports_report_"
 _LOCK = 0x6F75_7461_0001
@@ -83,6 +85,7 @@ def keep(now: datetime, retention_days: int) -> None:
     ensure(today - timedelta(days=1), today + AHEAD)
     AcceptedId.objects.filter(received_at__lt=now - IDS_KEPT).delete()
     DrainBatch.objects.filter(drained_at__lt=now - BATCHES_KEPT).delete()
+    InboxBlock.objects.filter(drained_at__lt=now - BLOCK_IDS_KEPT).delete()
     drop_before(today - timedelta(days=retention_days))
 
 

@@ -10,7 +10,7 @@ from django.conf import settings
 from reports import clock, partitions
 from reports.incidents import watch as watching
 from reports.incidents import what_if as asking
-from reports.intake import guard
+from reports.intake import guard, recovery
 from reports.intake.drain import drain as drain_once
 
 # A run ends about when the next one is due: a long one would hold up what waits behind it in the queue.
@@ -19,17 +19,21 @@ DRAIN_SECONDS = 5.0
 
 @shared_task(name="reports.tasks.drain")
 def drain() -> None:
-    """Moves what waits in the inbox into the tables, as much as fits into a few seconds."""
+    """Moves what waits in the broker and in the inbox into the tables, as much as fits into a few seconds."""
     end = time.monotonic() + DRAIN_SECONDS
-    while drain_once(now=clock.now()).blocks and time.monotonic() < end:
+    while recovery.recover() + drain_once(now=clock.now()).blocks and time.monotonic() < end:
         pass
-    guard.forget(clock.now())
+    if recovery.is_over(clock.now()):
+        guard.forget(clock.now())
 
 
 @shared_task(name="reports.tasks.watch")
 def watch() -> None:
-    """One detection cycle."""
-    watching.watch(now=clock.now())
+    """One detection cycle, once what was held while the database was away is counted."""
+    now = clock.now()
+    found = recovery.look()
+    if not found.to_be_waited_for:
+        watching.watch(now=now, held_since=found.since)
 
 
 @shared_task(name="reports.tasks.keep_partitions")

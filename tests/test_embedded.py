@@ -2,7 +2,6 @@ import os
 import pwd
 import shutil
 import signal
-import time
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
@@ -161,7 +160,6 @@ def test_the_broker_keeps_its_queue_over_a_hard_kill(folder):
     with running_server(server, folder / "log", signal.SIGKILL):
         wait_until(lambda: broker_answers(client), "the broker answers")
         client.rpush("queue", "task")
-        time.sleep(1.2)  # appendfsync everysec
     with running_server(server, folder / "log", signal.SIGTERM):
         wait_until(lambda: broker_answers(client), "the broker answers")
         assert client.lrange("queue", 0, -1) == [b"task"]

@@ -35,6 +35,8 @@ def start(tmp_path, show="PORT", **environment):
         ("DATABASE_URL", "postgresql://h/x?sillymode=on"),
         ("REDIS_URL", "localhost:6379"),
         ("LOG_LEVEL", "loud"),
+        ("STANDBY", "perhaps"),
+        ("STANDBY_MB", "0"),
         ("ADMIN_USER", "root"),
         ("HTTPS", "ja"),
         ("REPLAY", "nope"),

@@ -78,12 +78,15 @@ class WatchResult:
     busy: bool = False
 
 
-def watch(*, now: datetime, grace: timedelta = GRACE) -> WatchResult:
-    """Watches every minute that is over and drained at ``now``, at most ``MINUTES_PER_CALL`` of them."""
+def watch(*, now: datetime, grace: timedelta = GRACE, held_since: datetime | None = None) -> WatchResult:
+    """Watches every minute that is over and drained at ``now``, at most ``MINUTES_PER_CALL`` of them.
+
+    ``held_since`` is the instant of the oldest report that is still held outside the inbox.
+    """
     _begin(now)
     total = WatchResult()
     while total.watched < MINUTES_PER_CALL:
-        done = _watch_some(now=now, grace=grace)
+        done = _watch_some(now=now, grace=grace, held_since=held_since)
         total = replace(
             done,
             watched=total.watched + done.watched,
@@ -129,13 +132,13 @@ def _begin(now: datetime) -> None:
         DetectorState.objects.bulk_create([first], ignore_conflicts=True)
 
 
-def _watch_some(*, now: datetime, grace: timedelta) -> WatchResult:
+def _watch_some(*, now: datetime, grace: timedelta, held_since: datetime | None) -> WatchResult:
     """One transaction's worth of minutes."""
     with transaction.atomic():
         row = DetectorState.objects.select_for_update(skip_locked=True).defer("state").first()
         if row is None:
             return WatchResult(busy=True)
-        span = _span(minute_of(row.minute), now=now, grace=grace)
+        span = _span(minute_of(row.minute), now=now, grace=grace, held_since=held_since)
         if not span.judge and not span.skip:
             return WatchResult(minute=row.minute, waiting=span.waiting)
         held = _current(row, now=now)
@@ -185,12 +188,13 @@ class _Span:
     reason: str
 
 
-def _span(watched: int, *, now: datetime, grace: timedelta) -> _Span:
+def _span(watched: int, *, now: datetime, grace: timedelta, held_since: datetime | None) -> _Span:
     first = watched + 1
     closed = max(minute_of(now - grace), first)
-    oldest = (
-        InboxBlock.objects.filter(broken_at__isnull=True).order_by("id").values_list("written_at", flat=True).first()
-    )
+    waiting = InboxBlock.objects.filter(broken_at=None, drained_at=None).order_by("id")
+    oldest = waiting.values_list("written_at", flat=True).first()
+    if held_since is not None:
+        oldest = held_since if oldest is None else min(oldest, held_since)
     # A block's instant is that of its earliest report: no minute before it has reports that still wait.
     drained = closed if oldest is None else max(min(minute_of(oldest), closed), first)
     skip, reason = 0, ""

@@ -61,10 +61,15 @@ def drain(*, now: datetime, max_blocks: int = MAX_BLOCKS) -> DrainResult:
         return _drain(now, 1)
 
 
+def lock(cursor: Cursor) -> bool:
+    """Whether no other drain is at work; none begins before the end of this transaction."""
+    cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [_LOCK])
+    return cursor.fetchone() == (True,)
+
+
 def _drain(now: datetime, max_blocks: int) -> DrainResult:
     with transaction.atomic(), binary.reading() as cursor:
-        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [_LOCK])
-        if cursor.fetchone() != (True,):
+        if not lock(cursor):
             return NOTHING
         records, sound, broken = _read(cursor, max_blocks)
         result = NOTHING
@@ -100,12 +105,17 @@ def _read(cursor: Cursor, max_blocks: int) -> tuple[NDArray[np.void], list[UUID]
 
 
 _OLDEST = """
-SELECT id, reports, block FROM reports_inboxblock WHERE broken_at IS NULL ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED
+SELECT id, reports, block FROM reports_inboxblock WHERE broken_at IS NULL AND drained_at IS NULL
+ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED
 """
 
 
 def _move(cursor: Cursor, records: NDArray[np.void], blocks: list[UUID], now: datetime) -> DrainResult:
-    cursor.execute("DELETE FROM reports_inboxblock WHERE id = ANY(%s)", [blocks])
+    cursor.execute("DELETE FROM reports_inboxblock WHERE id = ANY(%s) AND NOT uncertain", [blocks])
+    # The id stays: another attempt to write the block, late for whatever reason, then finds it taken.
+    cursor.execute(
+        "UPDATE reports_inboxblock SET drained_at = %s, block = '' WHERE id = ANY(%s) AND uncertain", [now, blocks]
+    )
     batch = _Batch.of(records)
     partitions.ensure_days(_day(number) for number in np.unique(batch.received_at // _DAY))
     counted, new_network = _apply_counting_rule(cursor, batch)

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable, MutableMapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from hashlib import blake2b
@@ -26,6 +27,7 @@ from typing import Any
 from django.conf import settings
 from django.http import HttpRequest
 
+from reports.intake import standby
 from reports.models import InboxBlock, Salt, Seen
 
 COUNTING_WINDOW = timedelta(minutes=60)
@@ -210,12 +212,48 @@ def read_secrets(at: datetime) -> Secrets:
     days = [day for day in (today, yesterday) if day is not None]
     rows = _salts(days)
     if len(rows) < len(days):
-        missing = [Salt(day=day, secret=secrets.token_bytes(32)) for day in days if day not in rows]
-        Salt.objects.bulk_create(missing, ignore_conflicts=True)
+        for day in days:
+            if day not in rows:
+                adopt_secret(day)
         rows = _salts(days)
     # Only these: a secret that the window has left behind must not live on in a process either.
     _kept = rows
     return Secrets(rows[today], rows[yesterday] if yesterday else None)
+
+
+def adopt_secret(day: date) -> None:
+    """Puts the secret of ``day`` into the table, unless it has one: that which the broker holds, or a new one."""
+    held = None
+    with suppress(standby.Refused):
+        held = standby.secret_of(day, make=False)
+    Salt.objects.bulk_create([Salt(day=day, secret=held or secrets.token_bytes(32))], ignore_conflicts=True)
+
+
+def held_secrets(at: datetime) -> Secrets:
+    """The secrets for a report at ``at`` while the database is away: a day that has begun since gets one in the broker.
+
+    Raises ``standby.Refused``. A day before that this process knows nothing of is left out: to count a person twice
+    around midnight is less of a fault than to turn everybody away.
+    """
+    global _kept, _provisional
+    today, yesterday = days_of(at)
+    kept = _kept
+    if today not in kept:
+        secret = standby.secret_of(today, make=True)
+        assert secret is not None
+        _provisional = True
+        kept = _kept = {day: kept[day] for day in (yesterday,) if day in kept} | {today: secret}
+    return Secrets(kept[today], kept.get(yesterday) if yesterday else None)
+
+
+_provisional = False
+
+
+def look_again() -> None:
+    """The database is back: what was agreed on without it may not be what stands there."""
+    global _kept, _provisional
+    if _provisional:
+        _kept, _provisional = {}, False
 
 
 def _salts(days: Iterable[date]) -> dict[date, bytes]:
@@ -227,8 +265,8 @@ def forget(now: datetime) -> None:
 
     What waits in the inbox has its pseudonyms already, but is still to be compared with who was seen before it.
     """
-    waiting = InboxBlock.objects.filter(broken_at__isnull=True).order_by("id").values_list("written_at", flat=True)
-    oldest = waiting.first() or now
+    waiting = InboxBlock.objects.filter(broken_at=None, drained_at=None).order_by("id")
+    oldest = waiting.values_list("written_at", flat=True).first() or now
     Seen.objects.filter(counted_at__lt=min(now, oldest) - COUNTING_WINDOW - _GRACE).delete()
     today, yesterday = days_of(now - _GRACE)
     Salt.objects.filter(day__lt=yesterday or today).delete()

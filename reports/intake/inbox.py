@@ -17,21 +17,25 @@ import os
 import struct
 import time
 from collections import deque
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Coroutine, Generator, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from socket import SHUT_RDWR, socket
+from threading import get_ident
 from typing import Any, LiteralString, cast
 from uuid import UUID
 from zlib import crc32
 
 import numpy as np
 import psycopg
+from django.conf import settings
 from django.db import connections, transaction
 from numpy.typing import NDArray
 
 from reports import binary
+from reports.intake import guard, standby
 from reports.intake.guard import Pseudonyms
 
 RECORD = np.dtype(
@@ -57,10 +61,16 @@ logger = logging.getLogger(__name__)
 BLOCK_LIMIT = 1000
 # Reports that may wait in one process. Beyond that it is more honest to say "later" than to let people wait.
 WAITING_LIMIT = 20_000
-# How long a block is tried again while the database is being restarted, before its senders are told "later".
+# How long a database is waited for before a block is given to the broker instead.
+SWITCH_SECONDS = 0.7
+# How long a block is tried again while both are away, before its senders are told "later".
 RETRY_SECONDS = 3.0
-# A database that neither answers nor refuses is given up after this time.
+# A database that neither answers nor refuses is given up after this time, where the broker cannot help out.
 ATTEMPT_SECONDS = 5.0
+# How often a database that is away is asked whether it is back.
+ASK_SECONDS = 1.0
+# How long reports gather in a block for the broker.
+GATHER_SECONDS = 0.02
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -139,6 +149,12 @@ def pack(entries: Sequence[Entry]) -> bytes:
     return _HEADER.pack(_MARK, len(entries), crc32(records)) + records
 
 
+def repacked(records: NDArray[np.void]) -> bytes:
+    """The block of these records."""
+    content = records.tobytes()
+    return _HEADER.pack(_MARK, len(records), crc32(content)) + content
+
+
 def unpack(block: bytes) -> NDArray[np.void]:
     """The records of a block, as ``RECORD``. Raises :class:`Unreadable`, saying what is wrong."""
     if len(block) < _HEADER.size:
@@ -202,10 +218,11 @@ def _plan(batch: _Batch, *, again: bool) -> _Plan:
         if entry.client_id is None or (entry.client_id not in refused and claimants[entry.client_id] is entry)
     ]
     if written:
-        found = yield _INSERT_BLOCK, [batch.key, len(written), pack(written), received_at(batch.key)]
+        # One that is written again leaves its id behind: the first attempt may still come about.
+        found = yield _INSERT_BLOCK, [batch.key, len(written), pack(written), received_at(batch.key), again]
         if not found:
             raise _Landed
-        if again and (yield _IS_DRAINED, [written[0].id]):
+        if again and (yield _ARE_DRAINED, [[entry.id for entry in written]]):
             raise _Landed
     return _answers(batch, standing)
 
@@ -248,6 +265,25 @@ def _claims(
     return standing
 
 
+Claim = tuple[UUID, UUID, int, int, int, int | None, datetime]
+"""A client id, its report and the columns of ``AcceptedId``: service, region, kind, problem and instant."""
+
+
+def claim(cursor: psycopg.Cursor[tuple[Any, ...]], claims: Sequence[Claim]) -> dict[UUID, UUID]:
+    """Claims client ids in the caller's transaction.
+
+    ``claims`` come sorted by client id. Returns for each the report that stands for it, the given one or an earlier.
+    """
+    standing: dict[UUID, UUID] = {}
+    while open_claims := [one for one in claims if one[0] not in standing]:
+        cursor.execute(_CLAIM, [list(column) for column in zip(*open_claims, strict=True)])
+        claimed = {id for (id,) in cursor}
+        standing |= {client_id: id for client_id, id, *_ in open_claims if client_id in claimed}
+        cursor.execute(_EARLIER, [[client_id for client_id, *_ in open_claims if client_id not in claimed]])
+        standing |= {client_id: id for client_id, id, *_ in cursor}
+    return standing
+
+
 def _stands(entry: Entry) -> Standing:
     return Standing(entry.id, entry.service_id, entry.region_id, entry.kind, entry.problem_id)
 
@@ -262,10 +298,10 @@ _EARLIER: LiteralString = """
 SELECT client_id, report_id, service_id, region_id, kind, problem_id FROM reports_acceptedid WHERE client_id = ANY(%s)
 """
 _INSERT_BLOCK: LiteralString = """
-INSERT INTO reports_inboxblock (id, reports, block, written_at, fault) VALUES (%s, %s, %s, %s, '')
+INSERT INTO reports_inboxblock (id, reports, block, written_at, uncertain, fault) VALUES (%s, %s, %s, %s, %s, '')
 ON CONFLICT (id) DO NOTHING RETURNING id
 """
-_IS_DRAINED: LiteralString = "SELECT 1 FROM reports_report WHERE id = %s"
+_ARE_DRAINED: LiteralString = "SELECT 1 FROM reports_report WHERE id = ANY(%s) LIMIT 1"
 # Where somebody has switched durability off for the whole server, ours is switched on again.
 _DURABLY: LiteralString = (
     "SELECT set_config('synchronous_commit', 'on', %s) WHERE current_setting('synchronous_commit') = 'off'"
@@ -294,25 +330,40 @@ def write(entries: Sequence[Entry]) -> list[Standing]:
 # --- The coalescer ---------------------------------------------------------------------------------------------------
 
 
+class _Away(Exception):
+    """The database refused, or did not answer in time: nobody knows whether it has done what it was asked to."""
+
+
 class Coalescer:
     """Gathers the reports of concurrent requests into blocks, on one connection of its own.
 
     It belongs to the event loop in which it was made. While one block is on its way to the disk, the next one gathers.
+    While the database is away, blocks go to the broker (``standby``), and one task asks for the database every second.
     """
 
     def __init__(self) -> None:
         self.loop = asyncio.get_running_loop()
         self.pid = os.getpid()
+        self.thread = get_ident()
+        self.away = False
+        """Whether the database was away when it was last asked."""
         self._waiting: deque[tuple[Entry, asyncio.Future[Standing | None]]] = deque()
         self._writer: asyncio.Task[None] | None = None
         self._connection: psycopg.AsyncConnection[tuple[Any, ...]] | None = None
+        self._standby = standby.Standby()
+        self._asking: asyncio.Task[None] | None = None
+        # Whether blocks of before may still be on their way home, and with them client ids that the database lacks.
+        self._returning = False
+        # Since when both have been away, and until when nobody need wait to find that out.
+        self._both_away_since: float | None = None
+        self._refused_until = 0.0
 
     def is_ours(self) -> bool:
         """Whether it belongs here: after a fork, or in another loop, its connection is somebody else's."""
         return self.pid == os.getpid() and self.loop is asyncio.get_running_loop()
 
     async def put(self, entry: Entry) -> Standing:
-        """Returns, after the commit, what stands for ``entry``. Raises :class:`Unavailable`.
+        """Returns, once it is on disk, what stands for ``entry``. Raises :class:`Unavailable`.
 
         Whoever is cancelled while waiting (a client that went away) changes nothing: the report is written.
         """
@@ -342,13 +393,20 @@ class Coalescer:
         return standing
 
     async def close(self) -> None:
-        """Writes what waits, then lets go of the connection."""
+        """Writes what waits, then lets go of the connections."""
         if self._writer is not None:
             await self._writer
+        if self._asking is not None:
+            self._asking.cancel()
+            await asyncio.wait({self._asking})
         await self._disconnect()
+        await self._standby.close()
 
     async def _write_all(self) -> None:
         while self._waiting:
+            if self.away:
+                # Larger blocks: the broker holds so many of them, and they have to come home one by one.
+                await asyncio.sleep(GATHER_SECONDS)
             taken = [self._waiting.popleft() for _ in range(min(BLOCK_LIMIT, len(self._waiting)))]
             try:
                 standing: Sequence[Standing | None] = await self._write([entry for entry, _future in taken])
@@ -362,35 +420,104 @@ class Coalescer:
                     future.set_result(stands)
 
     async def _write(self, entries: Sequence[Entry]) -> list[Standing]:
-        batch = _Batch(entries)
-        give_up_at = time.monotonic() + RETRY_SECONDS
-        again = False
+        earlier = await self._held_earlier(entries) if self._returning else {}
+        rest = [entry for entry in entries if entry.client_id not in earlier]
+        written = iter(await self._write_somewhere(_Batch(rest)) if rest else [])
+        return [earlier[e.client_id] if e.client_id in earlier else next(written) for e in entries]
+
+    async def _write_somewhere(self, batch: _Batch) -> list[Standing]:
+        """Into the database, or else into the broker, whichever takes it first; gives up after a few seconds."""
+        began = time.monotonic()
+        attempted = False
         while True:
+            if not self.away:
+                try:
+                    return await self._store(batch, again=attempted)
+                except _Away:
+                    attempted = True
+                    # Perhaps only this connection was lost.
+                    if time.monotonic() - began < SWITCH_SECONDS:
+                        await asyncio.sleep(0.1)
+                        continue
+                    self._is_away()
             try:
-                async with asyncio.timeout(ATTEMPT_SECONDS):
-                    plan = _plan(batch, again=again)
-                    return await self._attempt(plan, in_transaction=again or not batch.in_one_statement)
-            except _Landed:
-                return await self._attempt(_landed(batch), in_transaction=False)
-            except (psycopg.OperationalError, psycopg.InterfaceError, TimeoutError, OSError) as error:
-                await self._disconnect()
-                if time.monotonic() > give_up_at:
-                    logger.warning("the database is away: %d reports were told to come again", len(entries))
-                    raise Unavailable from error
-                again = True
+                return await self._hold(batch, attempted=attempted)
+            except standby.Refused as refusal:
+                now = time.monotonic()
+                since = self._both_away_since = self._both_away_since or now
+                if now - min(began, since) >= RETRY_SECONDS or now < self._refused_until:
+                    if now >= self._refused_until:
+                        logger.warning("the database is away, and %s: reports are told to come again", refusal)
+                        self._refused_until = now + ASK_SECONDS
+                    raise Unavailable from refusal
                 await asyncio.sleep(0.1)
-            except psycopg.Error as error:
-                # Not the database's absence but a fault of ours: trying again would not help.
-                logger.exception("a block of %d reports could not be written", len(entries))
-                await self._disconnect()
-                raise Unavailable from error
+
+    # --- Into the database ---
+
+    async def _store(self, batch: _Batch, *, again: bool) -> list[Standing]:
+        """Raises :class:`_Away`, after which the attempt may still come about."""
+        try:
+            if self._connection is None:
+                async with asyncio.timeout(ATTEMPT_SECONDS if settings.STANDBY == "off" else SWITCH_SECONDS):
+                    self._connection = await _connect()
+            try:
+                plan = _plan(batch, again=again)
+                return await self._in_time(
+                    batch, self._attempt(plan, in_transaction=again or not batch.in_one_statement)
+                )
+            except _Landed:
+                return await self._in_time(batch, self._attempt(_landed(batch), in_transaction=False))
+        except (psycopg.OperationalError, psycopg.InterfaceError, TimeoutError, OSError) as error:
+            await self._disconnect()
+            raise _Away from error
+        except psycopg.errors.ReadOnlySqlTransaction as error:
+            # What we know as the database has become another one's follower.
+            await self._disconnect()
+            raise _Away from error
+        except psycopg.Error as error:
+            # Not the database's absence but a fault of ours: neither trying again nor the broker would help.
+            logger.exception("a block of %d reports could not be written", len(batch.entries))
+            await self._disconnect()
+            raise Unavailable from error
+
+    async def _in_time(self, batch: _Batch, attempt: Coroutine[Any, Any, list[Standing]]) -> list[Standing]:
+        """What ``attempt`` returns, or what the broker says where that comes first. Raises ``TimeoutError``."""
+        task = self.loop.create_task(attempt)
+        await asyncio.wait({task}, timeout=SWITCH_SECONDS)
+        if not task.done():
+            with suppress(standby.Refused):
+                held = await self._hold(batch, attempted=True)
+                self._abandon(task)
+                self._is_away()
+                return held
+            await asyncio.wait({task}, timeout=ATTEMPT_SECONDS - SWITCH_SECONDS)
+        if not task.done():
+            self._abandon(task)
+            raise TimeoutError
+        return task.result()
+
+    def _abandon(self, task: asyncio.Task[list[Standing]]) -> None:
+        """Ends an attempt without waiting for the server, which may have stopped: cancelling would ask it first."""
+        held, self._connection = self._connection, None
+        if held is not None and not held.closed:
+            with suppress(OSError), socket(fileno=os.dup(held.fileno())) as line:
+                line.shutdown(SHUT_RDWR)
+        _abandoned.add(task)
+
+        def ended(task: asyncio.Task[list[Standing]]) -> None:
+            _abandoned.discard(task)
+            # Whatever it was: nobody waits for it any more, and asked for it must be.
+            task.cancelled() or task.exception()
+
+        task.add_done_callback(ended)
 
     async def _attempt(self, plan: _Plan, *, in_transaction: bool) -> list[Standing]:
         if self._connection is None:
             self._connection = await _connect()
         # One statement is its own transaction, and saves two round trips.
-        context = self._connection.transaction() if in_transaction else nullcontext()
-        async with context, self._connection.cursor() as cursor:
+        connection = self._connection
+        context = connection.transaction() if in_transaction else nullcontext()
+        async with context, connection.cursor() as cursor:
             try:
                 statement = next(plan)
                 while True:
@@ -405,6 +532,83 @@ class Coalescer:
             with suppress(psycopg.Error, OSError):
                 await held.close()
 
+    # --- Into the broker ---
+
+    async def _hold(self, batch: _Batch, *, attempted: bool) -> list[Standing]:
+        """Holds the block in the broker. Raises ``standby.Refused``."""
+        claimants: dict[UUID, Entry] = {}
+        for entry in batch.entries:
+            if entry.client_id is not None:
+                claimants.setdefault(entry.client_id, entry)
+        standing = {id: _stands(entry) for id, entry in claimants.items()}
+        while True:
+            written = [e for e in batch.entries if e.client_id is None or standing[e.client_id].id == e.id]
+            client_ids = {place: e.client_id for place, e in enumerate(written) if e.client_id is not None}
+            claims = {id: _said(standing[id]) for id in client_ids.values()}
+            payload = standby.pack(standby.Held(pack(written), client_ids, attempted)) if written else b""
+            taken = await self._standby.hold(standby.Block(batch.key, payload, claims)) if written else {}
+            if not taken:
+                break
+            standing |= {id: _standing(stands) for id, stands in taken.items()}
+        self._both_away_since = None
+        return _answers(batch, standing)
+
+    async def _held_earlier(self, entries: Sequence[Entry]) -> dict[UUID | None, Standing]:
+        """What stands for client ids whose reports are still on their way home from the broker."""
+        ids = sorted({entry.client_id for entry in entries if entry.client_id is not None})
+        if not ids:
+            return {}
+        try:
+            claimed, self._returning = await self._standby.claimed(ids)
+        except standby.Refused:
+            # Then the database decides; a report under the same id that is still held will give way to it.
+            return {}
+        return {id: _standing(stands) for id, stands in claimed.items()}
+
+    def _is_away(self) -> None:
+        if not self.away:
+            logger.warning("the database is away: reports are held in the broker")
+            self.away = True
+            self._asking = self.loop.create_task(self._ask())
+
+    async def _ask(self) -> None:
+        """Asks for the database every second until it takes writes again."""
+        while self.away:
+            await asyncio.sleep(ASK_SECONDS)
+            try:
+                async with asyncio.timeout(ASK_SECONDS):
+                    found = await _connect()
+                    row = await (await found.execute("SELECT pg_is_in_recovery()")).fetchone()
+            except (psycopg.Error, OSError, TimeoutError):
+                continue
+            if row != (False,):
+                await found.close()
+                continue
+            await self._disconnect()
+            self._connection = found
+            self._returning = settings.STANDBY != "off"
+            self._both_away_since = None
+            self.away = False
+            guard.look_again()
+            logger.warning("the database is back")
+
+
+# Attempts that nobody waits for: a task that nothing refers to may vanish.
+_abandoned: set[asyncio.Task[list[Standing]]] = set()
+
+_ANSWER = struct.Struct("<16siiBi")
+
+
+def _said(standing: Standing) -> bytes:
+    return _ANSWER.pack(
+        standing.id.bytes, standing.service_id, standing.region_id, standing.kind, standing.problem_id or 0
+    )
+
+
+def _standing(stands: bytes) -> Standing:
+    id, service, region, kind, problem = _ANSWER.unpack(stands)
+    return Standing(UUID(bytes=id), service, region, kind, problem or None)
+
 
 async def _connect() -> psycopg.AsyncConnection[tuple[Any, ...]]:
     parameters = connections["default"].get_connection_params()
@@ -417,6 +621,14 @@ async def _connect() -> psycopg.AsyncConnection[tuple[Any, ...]]:
 
 
 _coalescer: Coalescer | None = None
+
+
+def coalescer_of_another_thread() -> Coalescer | None:
+    """The coalescer of this process, where its loop runs in another thread than the caller's."""
+    held = _coalescer
+    if held is None or held.pid != os.getpid() or held.thread == get_ident() or not held.loop.is_running():
+        return None
+    return held
 
 
 def coalescer() -> Coalescer:

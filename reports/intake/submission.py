@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
@@ -19,7 +20,7 @@ from django.core import signing
 from django.db import DatabaseError, InterfaceError, OperationalError, connection
 
 from reports import clock, regions
-from reports.intake import catalogue, guard, inbox
+from reports.intake import catalogue, guard, inbox, standby
 from reports.intake.catalogue import Known, KnownService
 from reports.models import Kind
 
@@ -30,6 +31,9 @@ TEXT_LENGTH = 100
 
 # Of reports that come together, how many make one block.
 POSTS_PER_BLOCK = 1000
+
+# How long a report waits for the catalogue or a secret that this process has not read yet.
+READ_SECONDS = 3.0
 
 KINDS = {"down": Kind.DOWN, "working": Kind.WORKING}
 _KIND_NAMES = {kind.value: name for name, kind in KINDS.items()}
@@ -201,16 +205,26 @@ def client_id_of(text: str) -> UUID:
 def submit(data: Mapping[str, object], *, address: str, received_at: datetime, client: str = "") -> Accepted:
     """Accepts a report: valid, on disk, answered. ``client`` is what the browser says of itself (see the guard).
 
-    Raises :class:`Invalid`, ``inbox.Unavailable`` when the database is away, and ``RuntimeError`` within a transaction
-    (the answer must not precede the commit).
+    Raises :class:`Invalid`, ``inbox.Unavailable`` when it can be stored nowhere, and ``RuntimeError`` within a
+    transaction (the answer must not precede the commit).
     """
+    # In a thread of the web server its loop has a coalescer, which knows what to do without a database.
+    coalescer = inbox.coalescer_of_another_thread()
+    away = coalescer is not None and coalescer.away
     try:
-        known = catalogue.at_hand() or catalogue.read()
+        known = catalogue.at_hand() or (catalogue.stale() if away else None) or catalogue.read()
         submission = _validate(data, known)
-        keys = guard.known_secrets(received_at) or guard.read_secrets(received_at)
+        keys = guard.known_secrets(received_at)
+        if keys is None:
+            keys = guard.held_secrets(received_at) if away else guard.read_secrets(received_at)
         who = guard.pseudonyms(address, client=client, keys=keys)
-        (standing,) = inbox.write([_entry(submission, who, received_at)])
-    except (OperationalError, InterfaceError) as error:
+        entry = _entry(submission, who, received_at)
+        if coalescer is None:
+            (standing,) = inbox.write([entry])
+        else:
+            waiting = asyncio.run_coroutine_threadsafe(coalescer.put(entry), coalescer.loop)
+            standing = waiting.result()
+    except (OperationalError, InterfaceError, standby.Refused) as error:
         raise inbox.Unavailable from error
     return _accepted(standing, known)
 
@@ -265,6 +279,14 @@ async def grounds(at: datetime) -> tuple[Known, guard.Secrets]:
     return catalogue.at_hand() or await _catalogue(), await _secrets(at)
 
 
+async def learn() -> None:
+    """Reads what reports need before the first of them comes. Raises nothing: without a database they find out."""
+    inbox.coalescer()
+    with suppress(inbox.Unavailable):
+        await _catalogue()
+        await _secrets(await arrival())
+
+
 async def arrival() -> datetime:
     """The present instant by the site's clock, which a replaying site has to ask the database for."""
     return await asyncio.shield(once("clock", clock.now)) if settings.REPLAY else clock.now()
@@ -301,14 +323,26 @@ async def _catalogue() -> Known:
     """The catalogue; an old one while a new one is being read, which nobody has to wait for."""
     reading = once("catalogue", catalogue.read)
     known = catalogue.stale()
-    return known if known is not None else await asyncio.shield(reading)
+    return known if known is not None else await _soon(reading)
 
 
 async def _secrets(at: datetime) -> guard.Secrets:
     found = guard.known_secrets(at)
+    if found is None and not inbox.coalescer().away:
+        with suppress(inbox.Unavailable):
+            found = await _soon(once(guard.days_of(at), lambda: guard.read_secrets(at)))
     if found is None:
-        found = await asyncio.shield(once(guard.days_of(at), lambda: guard.read_secrets(at)))
+        found = await _soon(once(("held", guard.days_of(at)), lambda: guard.held_secrets(at)))
     return found
+
+
+async def _soon(reading: asyncio.Task[_T]) -> _T:
+    """What is being read, unless that takes too long for somebody who waits. Raises ``inbox.Unavailable``."""
+    try:
+        async with asyncio.timeout(READ_SECONDS):
+            return await asyncio.shield(reading)
+    except TimeoutError as error:
+        raise inbox.Unavailable from error
 
 
 _under_way: dict[object, asyncio.Task[Any]] = {}
@@ -344,7 +378,7 @@ async def _in_thread(call: Callable[[], _T]) -> _T:
 
     try:
         return await asyncio.to_thread(run)
-    except DatabaseError as error:
+    except (DatabaseError, standby.Refused) as error:
         raise inbox.Unavailable from error
 
 

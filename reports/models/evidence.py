@@ -19,7 +19,8 @@ class InboxBlock(models.Model):
     ``block`` is expanded by the drain, which deletes the row in the transaction that stores the reports. A block that
     cannot be read stays, with the time and the ``fault`` that was found. ``id`` is that of the report that came in
     first, and ``written_at`` the instant of it: a writer may have to write the same block again without knowing whether
-    the first attempt was committed.
+    the first attempt was committed. A block of which an earlier attempt may still come about is ``uncertain``: the
+    drain empties it at ``drained_at`` instead of deleting it, so that its id stays taken for a while.
     """
 
     id = models.UUIDField(primary_key=True)
@@ -28,6 +29,8 @@ class InboxBlock(models.Model):
     written_at = models.DateTimeField()
     broken_at = models.DateTimeField(null=True, blank=True)
     fault = models.CharField(max_length=200, blank=True)
+    uncertain = models.BooleanField(default=False, db_default=False)
+    drained_at = models.DateTimeField(null=True, blank=True)
 
 
 class AcceptedId(models.Model):

@@ -326,6 +326,9 @@ class Readiness:
     problems: tuple[str, ...] = ()
     broken_blocks: int = 0
     """Blocks that could not be read and were set aside: an administrator has to look, but the rest goes on."""
+    held_blocks: int = 0
+    """Blocks that the broker holds until the database is back, the oldest since ``held_since``."""
+    held_since: datetime | None = None
 
 
 @dataclass(frozen=True)

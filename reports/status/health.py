@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import cache
 
@@ -9,8 +10,11 @@ import redis
 from django.conf import settings
 from django.db import DatabaseError
 from django.db.models import Count, Min, Q
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from reports import clock, scenarios
+from reports.intake import standby
 from reports.models import DetectorState, DrainBatch, InboxBlock
 from reports.status import snapshots
 from reports.status.answers import PublishedFigure, Readiness, ScenarioBanner
@@ -43,7 +47,7 @@ def readiness(*, now: datetime) -> Readiness:
     try:
         drained = DrainBatch.objects.order_by("-id").values_list("drained_at", flat=True).first()
         watched = DetectorState.objects.values_list("minute", flat=True).first()
-        waiting = Q(broken_at=None)
+        waiting = Q(broken_at=None, drained_at=None)
         inbox = InboxBlock.objects.aggregate(
             blocks=Count("id", filter=waiting), since=Min("written_at", filter=waiting), broken=Count("broken_at")
         )
@@ -51,9 +55,14 @@ def readiness(*, now: datetime) -> Readiness:
     except DatabaseError:
         database = False
         problems.append("The database does not answer.")
-    broker = _broker_answers()
-    if not broker:
+    held = None
+    with suppress(redis.RedisError):
+        held = standby.waiting(_broker())
+    broker = held is not None
+    if held is None:
         problems.append("The broker does not answer.")
+    elif held.since is not None:
+        problems.append(f"Accepted reports are held in the broker, for {_words(now - held.since)} now.")
     watch_age = real(now - watched - timedelta(minutes=1)) if watched else None
     if database and watch_age is None:
         problems.append("Detection has not looked at anything yet.")
@@ -70,20 +79,21 @@ def readiness(*, now: datetime) -> Readiness:
         last_watch_age=watch_age,
         inbox_blocks=blocks,
         problems=tuple(problems),
-        broken_blocks=broken,
+        broken_blocks=broken + (held.broken if held else 0),
+        held_blocks=held.blocks if held else 0,
+        held_since=held.since if held else None,
     )
 
 
 @cache
 def _broker() -> redis.Redis:
-    return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=PING_SECONDS, socket_connect_timeout=PING_SECONDS)
-
-
-def _broker_answers() -> bool:
-    try:
-        return bool(_broker().ping())
-    except redis.RedisError:
-        return False
+    return redis.Redis.from_url(
+        settings.REDIS_URL,
+        socket_timeout=PING_SECONDS,
+        socket_connect_timeout=PING_SECONDS,
+        # Its own repeated attempts would take seconds.
+        retry=Retry(NoBackoff(), 0),
+    )
 
 
 def _words(age: timedelta) -> str:
