@@ -38,11 +38,16 @@ class Additions:
     problem: Integers
     reports: Integers
     networks: Integers
+    service_networks: Integers
 
 
 @dataclass(frozen=True)
 class CountRows:
-    """Counts by minute, service and region: parallel arrays sorted by minute, no (minute, service, region) twice."""
+    """Counts by minute, service and region: parallel arrays sorted by minute, no (minute, service, region) twice.
+
+    ``service_networks`` are those of ``networks`` that were new to the service in all regions, ``working_networks`` the
+    networks of the "works again" reports.
+    """
 
     minute: Integers
     service_id: Integers
@@ -50,6 +55,8 @@ class CountRows:
     reports: Integers
     working: Integers
     networks: Integers
+    service_networks: Integers
+    working_networks: Integers
 
 
 @dataclass(frozen=True)
@@ -100,15 +107,18 @@ def add(cursor: Cursor, additions: Additions) -> None:
         additions.problem,
         additions.reports,
         additions.networks,
+        additions.service_networks,
     )
     cursor.execute(_ADD, [BigintArray(column[order]) for column in columns])
 
 
 _ADD = """
-INSERT INTO reports_reportcount AS held (minute, service_id, region_id, kind, problem_key, reports, networks)
-SELECT to_timestamp(m), s, r, k, p, n, w FROM unnest(%s, %s, %s, %s, %s, %s, %s) AS added(m, s, r, k, p, n, w)
+INSERT INTO reports_reportcount AS held (minute, service_id, region_id, kind, problem_key, reports, networks,
+    service_networks)
+SELECT to_timestamp(m), s, r, k, p, n, w, f FROM unnest(%s, %s, %s, %s, %s, %s, %s, %s) AS added(m, s, r, k, p, n, w, f)
 ON CONFLICT (minute, service_id, region_id, kind, problem_key) DO UPDATE
-SET reports = held.reports + EXCLUDED.reports, networks = held.networks + EXCLUDED.networks
+SET reports = held.reports + EXCLUDED.reports, networks = held.networks + EXCLUDED.networks,
+    service_networks = held.service_networks + EXCLUDED.service_networks
 """
 
 
@@ -129,6 +139,7 @@ def copy_history(rows: Additions) -> None:
                 ("problem_key", "integer", rows.problem),
                 ("reports", "integer", rows.reports),
                 ("networks", "integer", rows.networks),
+                ("service_networks", "integer", rows.service_networks),
             ],
             rows=len(rows.minute),
         )
@@ -143,7 +154,7 @@ def copy_history(rows: Additions) -> None:
 def minutes(first: int, end: int) -> CountRows:
     """The counts of the minutes ``[first, end)`` of all services and regions."""
     with binary.reading() as cursor:
-        minute, *columns = binary.fetch(cursor, _MINUTES, [_at(first), _at(end)], columns=6)
+        minute, *columns = binary.fetch(cursor, _MINUTES, [_at(first), _at(end)], columns=8)
     return CountRows(binary.minutes_from(minute), *columns)
 
 
@@ -152,8 +163,12 @@ coalesce(sum(reports) FILTER (WHERE kind = 0), 0)::bigint,
 coalesce(sum(reports) FILTER (WHERE kind = 1), 0)::bigint,
 coalesce(sum(networks) FILTER (WHERE kind = 0), 0)::bigint
 """
+_NETWORKS = """
+coalesce(sum(service_networks) FILTER (WHERE kind = 0), 0)::bigint,
+coalesce(sum(networks) FILTER (WHERE kind = 1), 0)::bigint
+"""
 _MINUTES = f"""
-SELECT minute, service_id, region_id, {_SUMS} FROM reports_reportcount
+SELECT minute, service_id, region_id, {_SUMS}, {_NETWORKS} FROM reports_reportcount
 WHERE minute >= %s AND minute < %s GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
 """  # noqa: S608 - made of constants
 
@@ -194,12 +209,12 @@ WHERE service_id = %s AND region_id = ANY(%s) AND minute >= %s AND minute < %s G
 def region_minutes(service_id: int, *, start: datetime, end: datetime) -> CountRows:
     """The counts of one service in ``[start, end)``, by minute and region."""
     with binary.reading() as cursor:
-        minute, *columns = binary.fetch(cursor, _REGION_MINUTES, [service_id, start, end], columns=6)
+        minute, *columns = binary.fetch(cursor, _REGION_MINUTES, [service_id, start, end], columns=8)
     return CountRows(binary.minutes_from(minute), *columns)
 
 
 _REGION_MINUTES = f"""
-SELECT minute, service_id, region_id, {_SUMS} FROM reports_reportcount
+SELECT minute, service_id, region_id, {_SUMS}, {_NETWORKS} FROM reports_reportcount
 WHERE service_id = %s AND minute >= %s AND minute < %s GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
 """  # noqa: S608 - made of constants
 

@@ -90,6 +90,7 @@ def load_history(scenario: Scenario, cast: Cast) -> int:
                     problem=nothing,
                     reports=reports,
                     networks=reports,
+                    service_networks=reports,
                 )
             )
             written += len(drawn.second)
@@ -118,10 +119,18 @@ def _posts(scenario: Scenario, cast: Cast, day: Drawn, low: int, high: int) -> I
                 "problem": day.problems[problem] if problem >= 0 else None,
                 "id": str(uuid.uuid5(uuid.NAMESPACE_URL, f"{scenario.slug}/{i}")),
             },
-            # Documentation addresses (RFC 3849): every person a /64, every sixteen a network of their own.
-            address=f"2001:db8:{person >> 4 & 0xFFFF:x}:{person & 0xF:x}::1",
+            address=_address(person),
             received_at=datetime.fromtimestamp(int(day.second[i]), UTC),
         )
+
+
+def _address(person: int) -> str:
+    """A documentation address (RFC 3849) for each person, a /64, sixteen of them in a network.
+
+    Neighbours by number report at the same time; the multiplication (odd, so that nobody shares) sends them apart.
+    """
+    scattered = person * 0x9E3B5 & 0xFFFFF
+    return f"2001:db8:{scattered >> 4:x}:{scattered & 0xF:x}::1"
 
 
 def drain_all(*, now: datetime) -> None:

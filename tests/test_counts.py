@@ -34,7 +34,8 @@ ROWS = [
 
 def additions(rows: Sequence[tuple[int, ...]] = ROWS) -> Additions:
     columns = np.array(rows, dtype=np.int64).reshape(-1, 7).T
-    return Additions(columns[0] + FIRST, *columns[1:])
+    # Half of the networks of a cell had reported the service elsewhere before.
+    return Additions(columns[0] + FIRST, *columns[1:], columns[6] // 2)
 
 
 def add(rows: Sequence[tuple[int, ...]] = ROWS) -> None:
@@ -78,11 +79,11 @@ def test_the_database_refuses_more_networks_than_reports(db: None):
 def test_minutes_are_grouped_by_cell_sorted_and_half_open(stored: None):
     found = counts.minutes(FIRST, FIRST + 60)
     assert [(minute - FIRST, *rest) for minute, *rest in table(found)] == [
-        (0, 1, 10, 7, 4, 4),
-        (0, 1, 11, 1, 0, 1),
-        (1, 1, 10, 8, 0, 0),
-        (1, 2, 10, 0, 6, 0),
-        (59, 1, 10, 9, 0, 9),
+        (0, 1, 10, 7, 4, 4, 1, 4),
+        (0, 1, 11, 1, 0, 1, 0, 0),
+        (1, 1, 10, 8, 0, 0, 0, 0),
+        (1, 2, 10, 0, 6, 0, 0, 2),
+        (59, 1, 10, 9, 0, 9, 4, 0),
     ]
     assert all(column.dtype == np.int64 for column in vars(found).values())
     assert table(counts.minutes(FIRST + 2, FIRST + 59)) == []
@@ -90,7 +91,7 @@ def test_minutes_are_grouped_by_cell_sorted_and_half_open(stored: None):
 
 def test_the_minutes_of_one_service_are_its_own(stored: None):
     found = counts.region_minutes(2, start=NOON, end=NOON + timedelta(hours=2))
-    assert table(found) == [(FIRST + 1, 2, 10, 0, 6, 0)]
+    assert table(found) == [(FIRST + 1, 2, 10, 0, 6, 0, 0, 2)]
 
 
 def test_a_series_has_an_element_for_each_step(stored: None):
@@ -168,7 +169,7 @@ def test_a_long_history_is_copied_and_read_quickly(db: None):
     size = 200_000
     numbers = np.arange(size, dtype=np.int64)
     ones = np.ones(size, dtype=np.int64)
-    rows = Additions(FIRST + numbers // 100, numbers % 100, ones * 7, ones * 0, ones * 0, ones * 2, ones)
+    rows = Additions(FIRST + numbers // 100, numbers % 100, ones * 7, ones * 0, ones * 0, ones * 2, ones, ones)
     began = time.monotonic()
     counts.copy_history(rows)
     found = counts.minutes(FIRST, FIRST + size)

@@ -4,7 +4,7 @@
 import django.contrib.auth.admin  # noqa: F401
 from django.contrib import admin
 
-from reports.admin import audience, catalogue, incidents, what_if  # noqa: F401
+from reports.admin import audience, catalogue, incidents, intake, what_if  # noqa: F401
 
 admin.site.site_header = "Outagemap desk"
 admin.site.site_title = "Outagemap desk"

@@ -1,5 +1,6 @@
 """What people said and what was counted: reports, counts, and the fits and state of the detector."""
 
+from django.conf import settings
 from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 
@@ -85,7 +86,8 @@ class ReportCount(models.Model):
     """Counted reports of one service, region, kind and problem in the minute ``[minute, minute + 60 s)``.
 
     ``networks`` are the networks whose first counted report in the counting window this minute holds, so that a
-    sum over minutes counts no network twice.
+    sum over minutes counts no network twice; ``service_networks`` those of them that were new to the service and kind
+    in all regions, so that a sum over regions does not either.
     """
 
     pk = models.CompositePrimaryKey("minute", "service", "region", "kind", "problem_key")
@@ -99,28 +101,83 @@ class ReportCount(models.Model):
     problem_key = models.IntegerField(default=0)
     reports = models.PositiveIntegerField()
     networks = models.PositiveIntegerField()
+    service_networks = models.PositiveIntegerField(default=0, db_default=0)
 
     class Meta:
         indexes = [models.Index(fields=["service", "minute"], name="counts_of_a_service")]
         constraints = [
             models.CheckConstraint(
                 condition=models.Q(networks__lte=models.F("reports")), name="no_network_without_report"
-            )
+            ),
+            models.CheckConstraint(
+                condition=models.Q(service_networks__lte=models.F("reports")), name="no_new_network_without_report"
+            ),
         ]
 
 
 class Seen(models.Model):
-    """When a person (for a service and kind) or a network (for a cell and kind) was last counted.
+    """When a person (for a service and kind) or a network (for a cell and kind) was last counted; and since when a
+    network (for a service and kind) has been sending, with how many ``reports``.
 
     ``key`` is a 64-bit hash of who and what; rows past the counting window are swept away.
     """
 
     key = models.BigIntegerField(primary_key=True)
     counted_at = models.DateTimeField()
+    reports = models.PositiveIntegerField(default=1, db_default=1)
 
     class Meta:
         # Rows come in order of time: a BRIN finds the old ones too, and costs the drain next to nothing.
         indexes = [BrinIndex(fields=["counted_at"], name="seen_by_time", pages_per_range=16, autosummarize=True)]
+
+
+class CrowdShape(models.Model):
+    """What is kept of a flow (a service, a country, a kind) to tell a crowd from a brigade: sums that fade.
+
+    See ``reports.intake.shapes``. A flow that an administrator has released is left alone until ``exempt_until``.
+    """
+
+    pk = models.CompositePrimaryKey("service", "region", "kind")
+    service = models.ForeignKey(Service, on_delete=models.CASCADE, db_constraint=False, related_name="+")
+    region = models.ForeignKey(Region, on_delete=models.CASCADE, db_constraint=False, db_index=False, related_name="+")
+    kind = models.PositiveSmallIntegerField(choices=Kind)
+    at = models.DateTimeField()
+    reports = models.FloatField()
+    squares = models.FloatField()
+    pauses = models.FloatField()
+    pause_squares = models.FloatField()
+    pairs = models.FloatField()
+    same = models.FloatField()
+    problem_key = models.IntegerField(default=0)
+    exempt_until = models.DateTimeField(null=True, blank=True)
+
+
+class Quarantine(models.Model):
+    """Reports of one flow that were set aside for its ``shape``: kept, and not counted until somebody releases them.
+
+    They are the reports of the service, kind and country between ``began_at`` and ``last_at`` whose ``reason`` is the
+    shape.
+    """
+
+    service = models.ForeignKey(Service, on_delete=models.CASCADE, related_name="quarantines")
+    region = models.ForeignKey(Region, on_delete=models.CASCADE, related_name="+")
+    kind = models.PositiveSmallIntegerField(choices=Kind)
+    shape = models.CharField(max_length=20)
+    began_at = models.DateTimeField()
+    last_at = models.DateTimeField()
+    reports = models.PositiveIntegerField()
+    figures = models.JSONField(default=dict)
+    released_at = models.DateTimeField(null=True, blank=True)
+    released_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
+    )
+
+    class Meta:
+        ordering = ["-last_at"]
+        indexes = [models.Index(fields=["service", "region", "kind", "last_at"], name="quarantines_of_a_flow")]
+
+    def __str__(self) -> str:
+        return f"{self.service}, {self.region.name}: {self.shape}"
 
 
 class DrainBatch(models.Model):

@@ -93,6 +93,7 @@ def _count(services: list[int], regions: list[int], active: int, *, minutes: int
             problem=nothing,
             reports=reports,
             networks=reports,
+            service_networks=reports,
         )
     )
 

@@ -53,6 +53,7 @@ class World:
             problem=same * 0,
             reports=n,
             networks=n,
+            service_networks=n,
         )
         with binary.cursor() as cursor:
             counts.add(cursor, added)

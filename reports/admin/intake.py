@@ -1,0 +1,72 @@
+"""What was set aside on its way in."""
+
+from __future__ import annotations
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.translation import ngettext
+
+from reports import clock
+from reports.admin.readonly import ReadOnlyAdmin
+from reports.intake import quarantine
+from reports.models import Quarantine
+
+_SHAPES = {
+    "concentrated": "from too few networks",
+    "regular": "by the clock",
+}
+
+
+@admin.register(Quarantine)
+class QuarantineAdmin(ReadOnlyAdmin):
+    """Flows of reports that look like no crowd. Releasing one counts its reports after all."""
+
+    list_display = ("last_at", "service", "region", "what", "why", "reports", "figure_text", "state")
+    list_filter = ("shape", "kind", "began_at")
+    list_select_related = ("service", "region", "released_by")
+    search_fields = ("service__name", "region__name", "region__code")
+    date_hierarchy = "last_at"
+    actions = ("release",)
+
+    @admin.display(description="reports of")
+    def what(self, row: Quarantine) -> str:
+        """``down`` or ``working``."""
+        return row.get_kind_display()
+
+    @admin.display(description="set aside because they came")
+    def why(self, row: Quarantine) -> str:
+        """The shape in words."""
+        return _SHAPES.get(row.shape, row.shape)
+
+    @admin.display(description="figures")
+    def figure_text(self, row: Quarantine) -> str:
+        """What the shape rests on."""
+        f = row.figures
+        if row.shape == "regular":
+            return f"pauses vary {f.get('variation', 0):.2f} × their mean; people: about 1"
+        return f"{f.get('networks', 0):.1f} effective networks; a crowd: {f.get('networks_needed', 0):.1f} or more"
+
+    @admin.display(description="state")
+    def state(self, row: Quarantine) -> str:
+        """Held, or released by whom."""
+        return f"released by {row.released_by}" if row.released_at else "held"
+
+    def has_release_permission(self, request: HttpRequest) -> bool:
+        """Whoever may change quarantines may release them."""
+        return request.user.has_perm("reports.change_quarantine")
+
+    @admin.action(description="Release: count these reports after all", permissions=["release"])
+    def release(self, request: HttpRequest, rows: QuerySet[Quarantine]) -> None:
+        """Releases the chosen quarantines, and notes it in the log of the desk."""
+        assert request.user.is_authenticated
+        total = 0
+        for row in rows:
+            given_back = quarantine.release(row.pk, by=request.user, now=clock.now())
+            total += given_back
+            self.log_change(request, row, f"Released: {given_back} reports are counted.")
+        self.message_user(
+            request,
+            ngettext("%d report is counted after all.", "%d reports are counted after all.", total) % total,
+            messages.SUCCESS,
+        )

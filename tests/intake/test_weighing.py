@@ -1,0 +1,168 @@
+"""What reports weigh: damping, and what a brigade looks like beside a crowd."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+from django.contrib.auth.models import User
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reports.intake import quarantine, shapes
+from reports.intake.drain import drain
+from reports.intake.submission import Post, submit_many
+from reports.intake.weighing import FULL, _ranks, damped_total
+from reports.models import Quarantine, Report, ReportCount
+from tests.intake.making import Catalogue
+
+NOON = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
+CROWD, BRIGADE = "198.18", "203.0"
+
+
+def post(network: int, host: int, seconds: float, *, block: str = CROWD, region: str = "GB-ENG", **more: str) -> Post:
+    data = {"service": "whatsapp", "region": region, **more}
+    return Post(data, f"{block}.{network}.{host}", NOON + timedelta(seconds=seconds))
+
+
+def send(posts: Iterable[Post]) -> None:
+    submit_many(sorted(posts, key=lambda one: one.received_at))
+
+
+def drained() -> None:
+    while drain(now=NOON + timedelta(hours=1)).blocks:
+        pass
+
+
+def reasons() -> Counter[str]:
+    return Counter(Report.objects.values_list("reason", flat=True))
+
+
+def counted(kind: int = 0) -> int:
+    return sum(ReportCount.objects.filter(kind=kind).values_list("reports", flat=True))
+
+
+def crowd(reports: int, *, seed: int = 1, seconds: float = 600, **more: str) -> list[Post]:
+    """People at random times, nearly everybody from a network of their own."""
+    rng = np.random.default_rng(seed)
+    at = np.sort(rng.uniform(0, seconds, reports))
+    return [post(int(rng.integers(1, 250)), i % 250 + 1, float(at[i]), **more) for i in range(reports)]
+
+
+def brigade(networks: int, each: int, *, seed: int = 2, seconds: float = 600, **more: str) -> list[Post]:
+    rng = np.random.default_rng(seed)
+    pairs = [(network, host) for network in range(networks) for host in range(1, each + 1)]
+    at = rng.uniform(0, seconds, len(pairs))
+    return [post(n, host, float(at[i]), block=BRIGADE, **more) for i, (n, host) in enumerate(pairs)]
+
+
+def test_a_network_counts_ever_less_and_never_nothing(known: Catalogue):
+    assert damped_total(np.array([0, 1, FULL])).tolist() == [0, 1, FULL]
+    send(crowd(400) + brigade(1, 100, seconds=500))
+    drained()
+    heavy = Report.objects.filter(counted=True, reason="").values_list("network", flat=True)
+    most = Counter(heavy).most_common(1)[0][1]
+    assert most == int(damped_total(np.array([100]))[0])
+    assert reasons()["damped"] == 100 - most
+
+
+def test_damping_is_the_same_however_the_reports_are_batched(known: Catalogue):
+    for one in sorted(brigade(1, 60, seconds=500), key=lambda one: one.received_at):
+        submit_many([one])
+        drained()
+    assert counted() <= int(damped_total(np.array([60]))[0])
+    assert counted() >= shapes.FREE
+
+
+def test_five_networks_are_no_crowd(known: Catalogue):
+    send(brigade(5, 200))
+    drained()
+    assert reasons()["concentrated"] >= 900
+    # What was counted before their shape showed, and the first of each network.
+    assert counted() <= 5 * FULL + shapes.LEAST
+    (set_aside,) = Quarantine.objects.all()
+    assert set_aside.shape == "concentrated"
+    assert set_aside.reports == reasons()["concentrated"]
+    assert set_aside.figures["networks"] < set_aside.figures["networks_needed"]
+    assert set_aside.region.code == "GB"
+
+
+def test_a_brigade_hides_no_crowd(known: Catalogue):
+    send(crowd(300) + brigade(5, 200))
+    drained()
+    honest = Report.objects.filter(reason="").count()
+    assert honest >= 290
+    assert reasons()["concentrated"] >= 700
+
+
+def test_a_crowd_alone_is_left_alone(known: Catalogue):
+    send(crowd(2000))
+    drained()
+    assert not Quarantine.objects.exists()
+    assert counted() >= 0.9 * 2000
+
+
+def test_votes_of_a_few_networks_are_set_aside_too(known: Catalogue):
+    send(brigade(5, 60, kind="working"))
+    drained()
+    assert counted(kind=1) <= 5 * FULL + shapes.LEAST
+    assert Quarantine.objects.get().kind == 1
+
+
+@pytest.mark.parametrize("batch", [10, 25])
+def test_a_machine_is_found_out_as_its_reports_come_in(known: Catalogue, batch: int):
+    posts = [post(i % 250, i // 250 + 1, 3.0 * i) for i in range(200)]
+    for first in range(0, 200, batch):
+        submit_many(posts[first : first + batch])
+        drained()
+    assert reasons()["regular"] >= 140
+    assert Quarantine.objects.get().shape == "regular"
+
+
+def test_what_is_released_is_counted_once_and_its_flow_left_alone(known: Catalogue, admin_user: User):
+    send(brigade(5, 40))
+    drained()
+    held, before = reasons()["concentrated"], counted()
+    (set_aside,) = Quarantine.objects.all()
+    assert quarantine.release(set_aside.pk, by=admin_user, now=NOON) == held
+    assert quarantine.release(set_aside.pk, by=admin_user, now=NOON) == 0
+    assert counted() == before + held
+    assert reasons()["concentrated"] == 0
+    send(post(9, host, 700 + host, block=BRIGADE) for host in range(1, 6))
+    drained()
+    assert reasons()["concentrated"] == 0
+    assert counted() == before + held + 5
+
+
+def test_a_network_is_new_to_a_service_once_wherever_it_reports(known: Catalogue):
+    send([post(1, 1, 0, region="GB-ENG"), post(1, 2, 1, region="GB-SCT"), post(2, 1, 2, region="GB-SCT")])
+    drained()
+    found = ReportCount.objects.order_by("region__code").values_list("region__code", "networks", "service_networks")
+    assert list(found) == [("GB-ENG", 1, 1), ("GB-SCT", 2, 1)]
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 300)), max_size=60), st.integers(1, 59))
+def test_ranks_are_those_of_a_plain_loop_whatever_the_batches(sent: list[tuple[int, int]], cut: int):
+    minute = 60_000
+    sent.sort(key=lambda one: one[1])
+    expected, state = [], dict[int, tuple[int, int]]()
+    for key, at in sent:
+        since, n = state.get(key, (-(10**15), 0))
+        state[key] = (since, n + 1) if abs(at * minute - since) < 60 * minute else (at * minute, 1)
+        expected.append(state[key][1])
+    found: list[int] = []
+    remembered = dict[int, tuple[int, int]]()
+    for part in (sent[:cut], sent[cut:]):
+        if part:
+            keys, minutes = (np.array(column, dtype=np.int64) for column in zip(*part, strict=True))
+            last, already = (
+                np.array([remembered.get(k, (-(10**15), 0))[i] for k in keys.tolist()], dtype=np.int64) for i in (0, 1)
+            )
+            ranks = _ranks(keys, minutes * minute, last, already)
+            found += ranks.rank.tolist()
+            for k, since, rank in zip(keys.tolist(), ranks.since.tolist(), ranks.rank.tolist(), strict=True):
+                remembered[k] = (since, rank)
+    assert found == expected
