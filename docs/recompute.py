@@ -155,6 +155,9 @@ def decision_row(export: Export, spoke: dict[str, Any]) -> Row:
             wrong.append(name)
     if spoke["networks"] is not None and spoke["networks"] != networks:
         wrong.append("networks")
+    once = figures.get("service_networks")
+    if once is not None and once != export.total(region, "service_networks", start, end):
+        wrong.append("networks of the service")
     # Decisions of the first versions did not tell what their null was made of.
     usual, tail = expected(export, spoke) if "null_inflation" in figures else None, None
     if usual is None or not close(spoke["expected"], usual, 1e-3, 1e-4):

@@ -10,6 +10,7 @@ import numpy as np
 from reports.detection.baseline import BIN_MINUTES, Baseline, History, fit
 from reports.detection.cycle import HOUR
 from reports.detection.decisions import (
+    NETWORK_KINDS,
     Basis,
     Decision,
     DecisionKind,
@@ -38,7 +39,7 @@ _DAY = 1440
 class Recording:
     """Recorded counts: parallel arrays sorted by minute, one element per (minute, service, region) with any report.
 
-    ``networks`` is ``None`` where nobody recorded them.
+    ``networks`` and its finer kinds (see ``MinuteCounts``) are ``None`` where nobody recorded them.
     """
 
     minute: IntArray
@@ -47,6 +48,8 @@ class Recording:
     reports: IntArray
     working: IntArray
     networks: IntArray | None
+    service_networks: IntArray | None = None
+    working_networks: IntArray | None = None
 
 
 @dataclass
@@ -210,7 +213,7 @@ def run(
     engine = Engine(topology, Baseline.empty(topology) if past is None else fit(past, topology), parameters=parameters)
     starts = np.searchsorted(recording.minute, np.arange(first, last + 2))
     gaps: dict[tuple[int, int], int] = {}
-    networks = recording.networks
+    networks = {name: getattr(recording, name) for name in NETWORK_KINDS}
     for minute in range(first, last + 1):
         if progress is not None and minute % HOUR == 0:
             progress((minute - first) / (last - first + 1))
@@ -225,7 +228,7 @@ def run(
             region=recording.region[part],
             reports=recording.reports[part],
             working=recording.working[part],
-            networks=networks[part] if networks is not None else None,
+            **{name: None if column is None else column[part] for name, column in networks.items()},
         )
         for decision in engine.step(counts):
             ledger.enter(decision)

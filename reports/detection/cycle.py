@@ -129,26 +129,34 @@ class Cycle:
         )
 
     def _networks(self, service: int, region: int, window: int) -> int | None:
-        """Distinct networks of a cell in the last ``window`` minutes; ``None`` where nobody recorded any."""
+        """Distinct networks of a cell in the last ``window`` minutes, summed over the regions in it; ``None`` where
+        nobody recorded any.
+        """
+        return self._sum(service, region, window, "networks")
+
+    def _distinct_networks(self, service: int, region: int, window: int) -> int | None:
+        """The same, with those that reported from several regions of a pool taken once, where that was recorded."""
+        if self.tree.has_children[region]:
+            once = self._sum(service, region, window, "service_networks")
+            if once is not None:
+                return once
+        return self._networks(service, region, window)
+
+    def _sum(self, service: int, region: int, window: int, name: str) -> int | None:
         total, known = 0, False
         for past in list(self.recent.minutes)[-window:]:
-            if past.networks is None:
+            values = getattr(past, name)
+            if values is None:
                 continue
             known = True
             hit = past.cells // self.regions == service
             if hit.any():
                 inside = (self.tree.lineage[past.cells[hit] % self.regions] == region).any(axis=1)
-                total += int(past.networks[hit][inside].sum())
+                total += int(values[hit][inside].sum())
         return total if known else None
 
     def _working(self, service: int, region: int, window: int) -> int:
-        total = 0
-        for past in list(self.recent.minutes)[-window:]:
-            hit = (past.cells // self.regions == service) & (past.working > 0)
-            if hit.any():
-                inside = (self.tree.lineage[past.cells[hit] % self.regions] == region).any(axis=1)
-                total += int(past.working[hit][inside].sum())
-        return total
+        return self._sum(service, region, window, "working") or 0
 
     def _evidence(
         self,
@@ -175,6 +183,7 @@ class Cycle:
             "clumping": p.clumping,
             "dispersion": _digits(dispersion),
             "strength": _digits(strength),
+            **self._told_once(service, region, window),
             **_slow_factors(self.recent.slow_factors(row, self._now, window) if row >= 0 else np.ones(1)),
         }
         return Evidence(
@@ -192,6 +201,12 @@ class Cycle:
             detector_version=DETECTOR_VERSION,
             figures={**(figures or {}), **null},
         )
+
+    def _told_once(self, service: int, region: int, window: int) -> dict[str, float]:
+        if not self.tree.has_children[region]:
+            return {}
+        networks = self._sum(service, region, window, "service_networks")
+        return {} if networks is None else {"service_networks": float(networks)}
 
     def _lately_down(self, service: int, minutes: int) -> set[int]:
         """Regions that are open or were within the last ``minutes``: they explain what a pool saw in that time.

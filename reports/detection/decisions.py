@@ -53,6 +53,14 @@ class MinuteCounts:
     reports: IntArray
     working: IntArray
     networks: IntArray | None = None
+    service_networks: IntArray | None = None
+    """Those of ``networks`` that were new to the service in all regions: they add up over regions too."""
+    working_networks: IntArray | None = None
+    """The same as ``networks`` of the "works again" reports."""
+
+
+NETWORK_KINDS = ("networks", "service_networks", "working_networks")
+"""The fields of :class:`MinuteCounts` that are ``None`` where nobody recorded them."""
 
 
 class SignalKind(StrEnum):

@@ -144,6 +144,12 @@ class Opening(Grouping, Weighing):
         late: FloatArray = recent.tail_size[rows][:, None] * p.late_minutes * amount
         return late
 
+    def _networks_needed(self, observed: float, rule: str) -> float:
+        """So many reports of a crowd come from so many networks at least: a household or a brigade is none."""
+        p = self.parameters
+        least = p.joined_networks if rule in LOWERED_RULES else p.least_networks
+        return max(float(least), float(observed**p.network_spread))
+
     def _consider(self, row: int, service: int, region: int, found: Rises, k: int, rule: str, threshold: float) -> bool:
         """A cell rose beyond its threshold: open it, unless something else explains the rise. Whether it opened."""
         window = int(found.window[k])
@@ -154,8 +160,8 @@ class Opening(Grouping, Weighing):
         busy = self._busy(service, region, window) if rule == "cell" else 1.0
         if busy > 1.0 and not self._stands_out(row, service, found, k, busy, threshold):
             return False
-        networks = self._networks(service, region, WINDOWS[window])
-        if networks is not None and networks < self.parameters.least_networks:
+        networks = self._distinct_networks(service, region, WINDOWS[window])
+        if networks is not None and networks < self._networks_needed(found.observed[k], rule):
             return False
         if self.recent.baseline.exposure[service] < self.parameters.young_minutes and not self._changed(row):
             return False

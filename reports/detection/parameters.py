@@ -18,7 +18,8 @@ class Parameters:
     region with regions in it (half of it must remain without the parts that explain it), ``joined_log10`` for a cell
     of a service all of whose other regions are down (see ``Opening._share_down``; after ``joining_minutes`` their
     share counts ``late_joining`` times), ``shared_log10`` for a cell where several services rise (pool at
-    ``shared_pool_log10`` and ``shared_ratio``); ``*_reports`` and ``least_networks`` are least counts.
+    ``shared_pool_log10`` and ``shared_ratio``); ``*_reports`` and ``*_networks`` are least counts, and
+    n reports need n ** ``network_spread`` networks.
     ``unknown_reports`` is the least count where no baseline exists. ``busy_*``: the ratio of the rest of a country to
     its expectation, shrunk by so many pseudo reports and believed up to so much.
 
@@ -62,7 +63,9 @@ class Parameters:
     young_minutes: float = 4000.0
     young_ratio: float = 6.0
     held_minutes: int = 360
-    least_networks: int = 3
+    least_networks: int = 6
+    joined_networks: int = 3
+    network_spread: float = 0.45
     pool_window: int = 60
     pool_back_share: float = 0.9
     shared_minutes: int = 45

@@ -41,7 +41,9 @@ class Minute:
     cells: IntArray
     reports: IntArray
     working: IntArray
-    networks: IntArray | None
+    networks: IntArray | None = None
+    service_networks: IntArray | None = None
+    working_networks: IntArray | None = None
 
 
 def _ring_weights() -> Float32Array:
@@ -193,7 +195,17 @@ class Recent:
         column = minute % SPAN
         self.counts[: self.used, column] = 0
         cells = counts.service * self.regions + counts.region
-        self.minutes.append(Minute(minute, cells, counts.reports, counts.working, counts.networks))
+        self.minutes.append(
+            Minute(
+                minute,
+                cells,
+                counts.reports,
+                counts.working,
+                counts.networks,
+                counts.service_networks,
+                counts.working_networks,
+            )
+        )
         if minute % SEGMENT == 0:
             self._turn(minute)
         reported = counts.reports > 0

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from reports.detection.decisions import Basis, IntArray
+from reports.detection.decisions import NETWORK_KINDS, Basis, IntArray
 from reports.detection.outage import KEPT, OPEN, Incident, Outage
 from reports.detection.recent import SPAN, Minute
 
@@ -64,8 +64,10 @@ def dump(engine: Engine) -> bytes:
     arrays["log_cells"] = cells.astype(np.int32)
     arrays["log_reports"] = _joined([m.reports for m in log])
     arrays["log_working"] = _joined([m.working for m in log])
-    arrays["log_networks"] = _joined([m.networks if m.networks is not None else -np.ones_like(m.reports) for m in log])
-    arrays["log_known"] = np.array([m.networks is not None for m in log], dtype=np.bool_)
+    for name in NETWORK_KINDS:
+        held = [getattr(m, name) for m in log]
+        arrays[f"known_{name}"] = np.array([one is not None for one in held], dtype=np.bool_)
+        arrays[f"log_{name}"] = _joined([one for one in held if one is not None])
     arrays["history"] = np.array([[o.reports, o.votes, o.blind] for o in outages if o.state in OPEN], dtype=np.int32)
     arrays["shared_until"] = engine.shared_until
     slugs, codes = engine.topology.services, engine.topology.regions
@@ -168,15 +170,20 @@ def _restore_rows(engine: Engine, arrays: dict[str, Any], cells: IntArray) -> No
 def _restore_log(engine: Engine, arrays: dict[str, Any], cells: IntArray) -> None:
     recent = engine.recent
     ends = np.cumsum(arrays["log_lengths"], dtype=np.int64)
-    log = zip(arrays["log_minutes"], arrays["log_lengths"], ends, arrays["log_known"], strict=True)
-    for minute, length, end, known in log:
+    # The kinds of networks that a minute recorded follow each other without a place for the minutes that did not.
+    taken = dict.fromkeys(NETWORK_KINDS, 0)
+    for i, (minute, length, end) in enumerate(zip(arrays["log_minutes"], arrays["log_lengths"], ends, strict=True)):
         part = slice(int(end) - int(length), int(end))
         here = cells[part] >= 0
         exact = cells[part][here]
-        reports, working, networks = (
-            arrays[name][part][here].astype(np.int64) for name in ("log_reports", "log_working", "log_networks")
-        )
-        recent.minutes.append(Minute(int(minute), exact, reports, working, networks if known else None))
+        reports, working = (arrays[name][part][here].astype(np.int64) for name in ("log_reports", "log_working"))
+        networks: dict[str, IntArray] = {}
+        for name in NETWORK_KINDS:
+            if arrays[f"known_{name}"][i]:
+                whole = arrays[f"log_{name}"][taken[name] : taken[name] + int(length)]
+                networks[name] = whole[here].astype(np.int64)
+                taken[name] += int(length)
+        recent.minutes.append(Minute(int(minute), exact, reports, working, **networks))
         told = reports > 0
         if told.any():
             touched, totals = recent.spread(exact[told], reports[told])

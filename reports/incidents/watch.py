@@ -22,6 +22,7 @@ from reports.clock import instant_of, minute_of
 from reports.counts import CountRows, HalfHours
 from reports.detection.baseline import BIN_MINUTES, DAY_BINS, Baseline, History, fit
 from reports.detection.decisions import (
+    NETWORK_KINDS,
     Decision,
     DecisionKind,
     IntArray,
@@ -251,7 +252,7 @@ def _minutes(rows: CountRows, cells: Cells, first: int, end: int) -> Iterator[Mi
     service, region = cells.service_indices(rows.service_id), cells.region_indices(rows.region_id)
     known = (service >= 0) & (region >= 0)
     minute, service, region = rows.minute[known], service[known], region[known]
-    reports, working, networks = rows.reports[known], rows.working[known], rows.networks[known]
+    values = {name: getattr(rows, name)[known] for name in ("reports", "working", *NETWORK_KINDS)}
     edges = np.searchsorted(minute, np.arange(first, end + 1))
     for offset in range(end - first):
         of_minute = slice(edges[offset], edges[offset + 1])
@@ -259,9 +260,7 @@ def _minutes(rows: CountRows, cells: Cells, first: int, end: int) -> Iterator[Mi
             minute=first + offset,
             service=service[of_minute],
             region=region[of_minute],
-            reports=reports[of_minute],
-            working=working[of_minute],
-            networks=networks[of_minute],
+            **{name: column[of_minute] for name, column in values.items()},
         )
 
 

@@ -25,6 +25,7 @@ from reports.clock import instant_of, minute_of
 from reports.detection import backtest
 from reports.detection.backtest import Recording, Row
 from reports.detection.baseline import BIN_MINUTES, History
+from reports.detection.decisions import NETWORK_KINDS
 from reports.detection.parameters import Parameters
 from reports.incidents.cells import Cells, read_cells
 from reports.incidents.lifecycle import ConflictError
@@ -292,13 +293,14 @@ def _recording(cells: Cells, chosen: Sequence[int], *, first: int, until: int) -
         rows = counts.minutes(start, min(start + PIECE_MINUTES, until))
         service, region = cells.service_indices(rows.service_id), cells.region_indices(rows.region_id)
         known = wanted[service] & (region >= 0)
-        columns = (rows.minute, service, region, rows.reports, rows.working, rows.networks)
+        values = (getattr(rows, name) for name in ("reports", "working", *NETWORK_KINDS))
+        columns = (rows.minute, service, region, *values)
         pieces.append([column[known] for column in columns])
-    whole = [np.concatenate([piece[i] for piece in pieces]) for i in range(6)]
+    whole = [np.concatenate([piece[i] for piece in pieces]) for i in range(8)]
     # Quiet minutes at either end belong to it: the runs begin and end where the site's own watching does.
     for at in (first, until - 1):
         if not len(whole[0]) or at not in (whole[0][0], whole[0][-1]):
-            edge = (at, chosen[0], 0, 0, 0, 0)
+            edge = (at, chosen[0], 0, 0, 0, 0, 0, 0)
             whole = [np.insert(c, 0 if at == first else len(c), v) for c, v in zip(whole, edge, strict=True)]
     return Recording(*whole)
 

@@ -92,6 +92,7 @@ class Minutes:
     reports: IntArray
     working: IntArray
     networks: IntArray
+    service_networks: IntArray
 
 
 def minutes(service_id: int, columns: IntArray, *, start: int, end: int) -> Minutes:
@@ -101,14 +102,15 @@ def minutes(service_id: int, columns: IntArray, *, start: int, end: int) -> Minu
     column_of = np.full(len(lineage) + 1, -1, dtype=np.int64)
     column_of[columns] = np.arange(len(columns))
     regions = catalogue.catalogue().regions_of(found.region_id)
-    sums = [np.zeros((end - start, len(columns)), dtype=np.int64) for _ in range(3)]
+    sums = [np.zeros((end - start, len(columns)), dtype=np.int64) for _ in range(4)]
     known = regions >= 0
     for above in lineage[regions[known]].T:
         # The last element belongs to no region: -1, "nothing above", lands there.
         column = column_of[above]
         wanted = column >= 0
         row = found.minute[known][wanted] - start
-        for total, values in zip(sums, (found.reports, found.working, found.networks), strict=True):
+        values_of = (found.reports, found.working, found.networks, found.service_networks)
+        for total, values in zip(sums, values_of, strict=True):
             np.add.at(total, (row, column[wanted]), values[known][wanted])
     return Minutes(start, *sums)
 

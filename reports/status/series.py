@@ -25,7 +25,17 @@ EXPORT_BEFORE = timedelta(minutes=130)
 MOST_STEPS = 2880
 CHART_STEPS = 720
 EXPORT_PIECE_MINUTES = 60
-EXPORT_HEADER = ("minute", "region", "reports", "working", "networks", "expected", "upper", "baseline_version")
+EXPORT_HEADER = (
+    "minute",
+    "region",
+    "reports",
+    "working",
+    "networks",
+    "service_networks",
+    "expected",
+    "upper",
+    "baseline_version",
+)
 
 
 class TooManyStepsError(ValueError):
@@ -136,6 +146,7 @@ def _export(row: Incident) -> Iterator[str]:
                         piece.reports[at, column],
                         piece.working[at, column],
                         piece.networks[at, column],
+                        piece.service_networks[at, column],
                         _number(each[0], at, column),
                         "" if each[0] is None else int(each[0][1][at, column]),
                         versions[0],

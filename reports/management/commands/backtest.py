@@ -17,7 +17,7 @@ import numpy as np
 from django.core.management.base import BaseCommand
 
 from reports.detection.backtest import Ledger, Recording, Row, run
-from reports.detection.decisions import Topology
+from reports.detection.decisions import NETWORK_KINDS, Topology
 
 WORLD = "001"
 _MINUTE_FORM = "a minute like 2026-01-05T00:00Z"
@@ -172,11 +172,14 @@ def _lines(path: Path, needed: tuple[str, ...]) -> Iterator[tuple[int, dict[str,
             yield reader.line_num, dict(zip(header, fields, strict=True))
 
 
+_NUMBERS = ("reports", "working", *NETWORK_KINDS)
+
+
 def read_counts(path: Path, tree: dict[str, tuple[str, int]]) -> tuple[Recording, list[str]]:
     """The counts of a file as arrays, and the slugs of its services in the order of their indices."""
     place = {code: i for i, code in enumerate(sorted(tree))}
     services: dict[str, int] = {}
-    columns = {name: array("q") for name in ("minute", "service", "region", "reports", "working", "networks")}
+    columns = {name: array("q") for name in ("minute", "service", "region", *_NUMBERS)}
     with path.open(newline="", encoding="utf-8") as file:
         reader = csv.reader(file)
         header = next(reader, [])
@@ -197,7 +200,7 @@ def read_counts(path: Path, tree: dict[str, tuple[str, int]]) -> tuple[Recording
         region=arrays["region"],
         reports=arrays["reports"],
         working=working if working is not None else np.zeros_like(arrays["minute"]),
-        networks=arrays.get("networks") if "networks" in at else None,
+        **{name: arrays.get(name) if name in at else None for name in NETWORK_KINDS},
     )
     return recording, list(services)
 
@@ -213,7 +216,7 @@ def _read_rows(
 ) -> None:
     when, which, where = at["minute"], at["service"], at["region"]
     minutes, slugs, regions = columns["minute"], columns["service"], columns["region"]
-    numbers = [(columns[name], at[name], name) for name in ("reports", "working", "networks") if name in at]
+    numbers = [(columns[name], at[name], name) for name in _NUMBERS if name in at]
     last_text, minute = "", -1
     seen: set[int] = set()
     for fields in reader:
