@@ -144,11 +144,23 @@ class Opening(Grouping, Weighing):
         late: FloatArray = recent.tail_size[rows][:, None] * p.late_minutes * amount
         return late
 
-    def _networks_needed(self, observed: float, rule: str) -> float:
-        """So many reports of a crowd come from so many networks at least: a household or a brigade is none."""
-        p = self.parameters
+    def _is_crowd(self, row: int, service: int, region: int, found: Rises, k: int, rule: str) -> bool:
+        """Whether the rise is one of networks too, where they were recorded: a household or a brigade is no crowd.
+
+        The ordinary reports of the window come from networks of their own; the excess must bring its own.
+        """
+        p, recent = self.parameters, self.recent
+        networks = self._distinct_networks(service, region, WINDOWS[int(found.window[k])])
+        if networks is None:
+            return True
+        usual = float(found.expected[k])
         least = p.joined_networks if rule in LOWERED_RULES else p.least_networks
-        return max(float(least), float(observed**p.network_spread))
+        excess = max(float(found.observed[k]) - usual, 0.0)
+        if networks - usual < max(float(least), excess**p.network_spread):
+            return False
+        mean = np.array([usual + 1e-4])
+        shape = null_shape(mean, recent.dispersion[[service]], recent.strength[[row]], p.clumping)
+        return bool(log10_tail(np.array([float(networks)]), mean, shape)[0] <= p.network_log10)
 
     def _consider(self, row: int, service: int, region: int, found: Rises, k: int, rule: str, threshold: float) -> bool:
         """A cell rose beyond its threshold: open it, unless something else explains the rise. Whether it opened."""
@@ -160,8 +172,7 @@ class Opening(Grouping, Weighing):
         busy = self._busy(service, region, window) if rule == "cell" else 1.0
         if busy > 1.0 and not self._stands_out(row, service, found, k, busy, threshold):
             return False
-        networks = self._distinct_networks(service, region, WINDOWS[window])
-        if networks is not None and networks < self._networks_needed(found.observed[k], rule):
+        if not self._is_crowd(row, service, region, found, k, rule):
             return False
         if self.recent.baseline.exposure[service] < self.parameters.young_minutes and not self._changed(row):
             return False

@@ -19,7 +19,8 @@ class Parameters:
     of a service all of whose other regions are down (see ``Opening._share_down``; after ``joining_minutes`` their
     share counts ``late_joining`` times), ``shared_log10`` for a cell where several services rise (pool at
     ``shared_pool_log10`` and ``shared_ratio``); ``*_reports`` and ``*_networks`` are least counts, and
-    n reports need n ** ``network_spread`` networks.
+    n reports beyond normal need n ** ``network_spread`` networks beyond normal,
+    improbable at ``network_log10`` themselves.
     ``unknown_reports`` is the least count where no baseline exists. ``busy_*``: the ratio of the rest of a country to
     its expectation, shrunk by so many pseudo reports and believed up to so much.
 
@@ -66,6 +67,7 @@ class Parameters:
     least_networks: int = 6
     joined_networks: int = 3
     network_spread: float = 0.45
+    network_log10: float = -3.0
     pool_window: int = 60
     pool_back_share: float = 0.9
     shared_minutes: int = 45

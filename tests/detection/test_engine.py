@@ -248,6 +248,64 @@ def test_one_household_is_no_outage(engine: Engine) -> None:
     assert not of(watched(engine, crowd, 0, 260), DecisionKind.OPENED)
 
 
+class Networked(Crowd):
+    """A crowd whose networks are known: one for each report until minute 150, from then on those of a brigade."""
+
+    def minute(self, at: int) -> MinuteCounts:
+        counts = super().minute(at)
+        return replace(
+            counts,
+            networks=self.networks_of(counts.reports, self.fresh, at),
+            service_networks=self.networks_of(counts.reports, self.once, at),
+            working_networks=np.minimum(counts.working, 1),
+        )
+
+    fresh = once = 10**9
+    """Networks that a cell, and the service anywhere, still have to show in a minute from 150 on."""
+
+    @staticmethod
+    def networks_of(reports: np.ndarray, most: int, at: int) -> np.ndarray:
+        return reports if at < 150 else np.minimum(reports, most if at == 150 else 0)
+
+
+@pytest.mark.parametrize("rate", [3.0, 40.0])
+def test_five_networks_open_nothing_however_much_they_send(engine: Engine, rate: float) -> None:
+    crowd = Networked(260)
+    crowd.fresh = 5
+    crowd.down(ALPHA, WALES, 150, 260, rate)
+    assert not of(watched(engine, crowd, 0, 260), DecisionKind.OPENED)
+
+
+def test_five_networks_in_every_region_are_five_in_the_country(engine: Engine) -> None:
+    crowd = Networked(260)
+    crowd.fresh, crowd.once = 5, 1
+    for region in (ENGLAND, SCOTLAND, WALES):
+        crowd.down(ALPHA, region, 150, 260, 8.0)
+    assert not of(watched(engine, crowd, 0, 260), DecisionKind.OPENED)
+
+
+def test_a_crowd_from_many_networks_is_found_as_ever(engine: Engine) -> None:
+    crowd = Crowd(260)
+    crowd.networks = crowd.reports
+    crowd.down(ALPHA, WALES, 150, 260, 3.0)
+    opened = of(watched(engine, crowd, 0, 260), DecisionKind.OPENED, WALES)
+    assert opened[0].decided - START <= 155
+
+
+def test_an_engine_remembers_what_it_knew_of_networks(topology: Topology, baseline: Baseline) -> None:
+    crowd = Networked(300, seed=4)
+    for region in LEAVES:
+        crowd.down(ALPHA, region, 150, 300, 2.0)
+    straight = watched(Engine(topology, baseline), crowd, 0, 300)
+    other = Engine(topology, baseline)
+    broken: list[Decision] = []
+    for at in range(0, 300, 5):
+        broken += watched(other, crowd, at, at + 5)
+        other = Engine.load(topology, baseline, other.save())
+    assert broken == straight
+    assert straight
+
+
 def test_an_administrators_word_ends_a_region_at_once(engine: Engine) -> None:
     crowd = Crowd(300)
     crowd.down(ALPHA, ENGLAND, 150, 300, 2.0)

@@ -1,0 +1,202 @@
+"""What it takes to fool the site: bots from so many networks, through intake, guard and detector, with and without guard.
+
+``run`` needs Django set up on an empty, migrated database; it leaves its rows there. Every attack has a service of its
+own, with a week of ordinary reports. "Without guard" is the counting rule alone, and a detector that asks for three
+networks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+
+from reports import counts
+from reports.clock import minute_of
+from reports.detection.baseline import Baseline, History, fit
+from reports.detection.decisions import Decision, DecisionKind, MinuteCounts, Topology
+from reports.detection.engine import Engine, Parameters
+from reports.intake import shapes, weighing
+from reports.intake.drain import drain
+from reports.intake.submission import Post, submit_many
+from reports.models import Category, Provider, Region, Report, Service
+
+START = datetime(2026, 3, 18, 12, 0, tzinfo=UTC)
+QUIET = 130
+"""Ordinary minutes before an attack."""
+MINUTES = 200
+REGIONS = ("001", "GB", "GB-ENG", "GB-SCT")
+USUAL = {"GB-ENG": 0.4, "GB-SCT": 0.02}
+UNGUARDED = Parameters(least_networks=3, network_spread=0.0, network_log10=0.0, least_vote_networks=1)
+
+
+@dataclass(frozen=True)
+class Attack:
+    """``bots`` people from each of ``networks`` say ``kind`` of one service within ``over`` minutes from ``at`` on."""
+
+    networks: int
+    bots: int
+    kind: str = "down"
+    region: str = "GB-ENG"
+    at: int = QUIET
+    over: int = 20
+    real: float = 0.0
+    """Reports a minute of a true outage in the same place from minute QUIET on, from as many networks."""
+
+
+def run() -> dict[str, Any]:
+    """Which attacks open, close or drown an outage."""
+    openings = [Attack(n, bots, region=r) for r in USUAL for n in (1, 3, 5, 6, 8, 12, 20, 40) for bots in (2, 40)]
+    closings = [Attack(n, 40, "working", at=QUIET + 30, over=15, real=2.0) for n in (1, 3, 5, 6, 8, 12, 20)]
+    beside = [Attack(n, 200, real=2.0) for n in (1, 5, 20)]
+    figures: dict[str, Any] = {}
+    for label, guarded in (("without guard", False), ("with guard", True)):
+        with _guard(guarded):
+            parameters = Parameters() if guarded else UNGUARDED
+            for region in USUAL:
+                for bots in (2, 40):
+                    which = [a for a in openings if a.region == region and a.bots == bots]
+                    least = [a.networks for a in which if _opened(_played(a, parameters))]
+                    figures[f"networks with {bots} bots each that open {region}, {label}"] = min(least, default="none")
+            least = [a.networks for a in closings if _closed(_played(a, parameters))]
+            figures[f"networks with 40 voters each that close a true outage, {label}"] = min(least, default="none")
+            for attack in beside:
+                decisions = _played(attack, parameters)
+                opened = _opened(decisions)
+                name = f"true outage beside {attack.networks} networks with 200 bots each, {label}"
+                figures[name] = {
+                    "found after, min": None if opened is None else opened - QUIET,
+                    "honest reports not counted": round(_not_counted(), 3),
+                }
+    return figures
+
+
+@contextmanager
+def _guard(on: bool) -> Iterator[None]:
+    full, least = weighing.FULL, shapes.LEAST
+    if not on:
+        weighing.FULL, shapes.LEAST = 10**9, 10**9
+    try:
+        yield
+    finally:
+        weighing.FULL, shapes.LEAST = full, least
+
+
+_services: list[Service] = []
+
+
+def _played(attack: Attack, parameters: Parameters) -> list[Decision]:
+    """The decisions about a service that this happens to."""
+    rng = np.random.default_rng([attack.networks, attack.bots])
+    service = _service()
+    for minute, posts in sorted(_by_minute(_posts(attack, service.slug, rng)).items()):
+        submit_many(sorted(posts, key=lambda post: post.received_at))
+        while drain(now=START + timedelta(minutes=minute + 1)).blocks:
+            pass
+    return _decided(service, parameters)
+
+
+def _service() -> Service:
+    category, _ = Category.objects.get_or_create(slug="messaging", defaults={"name": "Messaging"})
+    above = None
+    for code in REGIONS:
+        kind = "world" if code == "001" else "country" if code == "GB" else "nation"
+        above = Region.objects.get_or_create(
+            code=code, defaults={"name": code, "kind": kind, "parent": _parent(code), "timezone": "UTC"}
+        )[0]
+    assert above is not None
+    number = len(_services)
+    provider = Provider.objects.create(slug=f"provider-{number}", name=f"Provider {number}")
+    _services.append(
+        Service.objects.create(slug=f"service-{number}", name=f"Service {number}", provider=provider, category=category)
+    )
+    return _services[-1]
+
+
+def _parent(code: str) -> Region | None:
+    above = {"001": None, "GB": "001"}.get(code, "GB")
+    return Region.objects.get(code=above) if above else None
+
+
+def _posts(attack: Attack, slug: str, rng: np.random.Generator) -> Iterator[tuple[int, Post]]:
+    people = 0
+
+    def post(at: float, address: str, region: str, kind: str = "down") -> tuple[int, Post]:
+        data = {"service": slug, "region": region, "kind": kind}
+        return int(at), Post(data, address, START + timedelta(minutes=at))
+
+    def honest(rate: float, first: int, last: int, region: str) -> Iterator[tuple[int, Post]]:
+        nonlocal people
+        for at in np.sort(rng.uniform(first, last, rng.poisson(rate * (last - first)))):
+            people += 1
+            # Every person a network of their own, but for one in five behind a carrier's address.
+            network = people if rng.random() > 0.2 else people % 7
+            yield post(float(at), f"2001:db8:{network & 0xFFFF:x}:{people & 0xFFFF:x}::1", region)
+
+    for region, rate in USUAL.items():
+        yield from honest(rate, 0, MINUTES, region)
+    if attack.real:
+        yield from honest(attack.real, QUIET, MINUTES, attack.region)
+    for network in range(attack.networks):
+        for bot in range(attack.bots):
+            at = attack.at + attack.over * float(rng.random())
+            yield post(at, f"2001:bad:{network:x}:{bot:x}::1", attack.region, attack.kind)
+
+
+def _by_minute(posts: Iterator[tuple[int, Post]]) -> dict[int, list[Post]]:
+    found: dict[int, list[Post]] = {}
+    for minute, post in posts:
+        found.setdefault(minute, []).append(post)
+    return found
+
+
+def _decided(service: Service, parameters: Parameters) -> list[Decision]:
+    topology = Topology((service.slug,), (service.slug,), REGIONS, np.array([-1, 0, 1, 1]), np.zeros(4, dtype=np.int64))
+    engine = Engine(topology, _ordinary(topology), parameters=parameters)
+    ids = {pk: REGIONS.index(code) for pk, code in Region.objects.values_list("id", "code")}
+    first = minute_of(START)
+    rows = counts.region_minutes(service.pk, start=START, end=START + timedelta(minutes=MINUTES))
+    region = np.array([ids[pk] for pk in rows.region_id.tolist()], dtype=np.int64)
+    found: list[Decision] = []
+    for minute in range(first, first + MINUTES):
+        here = rows.minute == minute
+        names = ("reports", "working", "networks", "service_networks", "working_networks")
+        values = {name: getattr(rows, name)[here] for name in names}
+        found += engine.step(
+            MinuteCounts(minute=minute, service=np.zeros_like(region[here]), region=region[here], **values)
+        )
+    return [replace(d, decided=d.decided - first) for d in found]
+
+
+def _ordinary(topology: Topology) -> Baseline:
+    rng, bins, end = np.random.default_rng(3), 28 * 48, minute_of(START) // 30
+    pieces = []
+    for code, rate in USUAL.items():
+        reports = rng.poisson(30 * rate, bins)
+        at = np.flatnonzero(reports)
+        pieces.append((np.full(len(at), REGIONS.index(code)), at + end - bins, reports[at]))
+    region, at, reports = (np.concatenate(column) for column in zip(*pieces, strict=True))
+    return fit(History(np.zeros_like(region), region, at, reports, end - bins, end), topology)
+
+
+def _opened(decisions: list[Decision]) -> int | None:
+    return min((d.decided for d in decisions if d.kind is DecisionKind.OPENED), default=None)
+
+
+def _closed(decisions: list[Decision]) -> bool:
+    return any(d.kind is DecisionKind.RESTORED for d in decisions)
+
+
+def _not_counted() -> float:
+    """Share of the honest reports of the last service that did not count."""
+    newest = Report.objects.filter(service=_services[-1])
+    honest = [row for row in newest.values_list("reason", "network") if row]
+    sent: dict[int, int] = {}
+    for _reason, network in honest:
+        sent[network] = sent.get(network, 0) + 1
+    kept = [reason for reason, network in honest if sent[network] < 100]
+    return sum(bool(reason) for reason in kept) / max(len(kept), 1)
