@@ -22,6 +22,7 @@ def test_the_export_is_a_csv_file_that_is_streamed(world: World, get):
         "reports",
         "working",
         "networks",
+        "service_networks",
         "expected",
         "upper",
         "baseline_version",

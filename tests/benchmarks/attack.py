@@ -1,4 +1,6 @@
-"""What it takes to fool the site: bots from so many networks, through intake, guard and detector, with and without guard.
+"""What it takes to fool the site: bots from so many networks, through intake, guard and detector.
+
+Each with and without the guard.
 
 ``run`` needs Django set up on an empty, migrated database; it leaves its rows there. Every attack has a service of its
 own, with a week of ordinary reports. "Without guard" is the counting rule alone, and a detector that asks for three
@@ -31,7 +33,7 @@ QUIET = 130
 MINUTES = 200
 REGIONS = ("001", "GB", "GB-ENG", "GB-SCT")
 USUAL = {"GB-ENG": 0.4, "GB-SCT": 0.02}
-UNGUARDED = Parameters(least_networks=3, network_spread=0.0, network_log10=0.0, least_vote_networks=1)
+UNGUARDED = Parameters(least_networks=3, network_spread=0.0, network_log10=0.0)
 
 
 @dataclass(frozen=True)
