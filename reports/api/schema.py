@@ -325,8 +325,8 @@ incident_export = extend_schema_view(
         description="One line for each minute and region (the world and each region of the incident, with all that "
         "lies in it), from 130 minutes before the onset to an hour after the end: `minute`, `region`, `reports`, "
         "`working`, `networks`, `service_networks`, `expected`, `upper`, `baseline_version`, and `expected_VERSION` "
-        "for each further fit that a decision named. With the evidence of the decisions it is what they can be recomputed from: "
-        "`/methodology/recompute.py` does so.",
+        "for each further fit that a decision named. With the evidence of the decisions it is what they can be "
+        "recomputed from: `/methodology/recompute.py` does so.",
         parameters=[_REF],
         responses={
             (200, "text/csv"): OpenApiResponse(OpenApiTypes.STR, description="The file."),

@@ -179,7 +179,7 @@ def _bare_copy(entries: list[inbox.Entry]) -> float:
     rows = np.arange(len(entries))
     with transaction.atomic(), binary.reading() as cursor:
         began = time.perf_counter()
-        _copy_reports(cursor, NOON.date(), batch, rows, has_problem=False, counted=True)
+        _copy_reports(cursor, NOON.date(), batch, rows, has_problem=False, reason="")
         took = time.perf_counter() - began
         transaction.set_rollback(True)
     return took
