@@ -207,12 +207,12 @@ def test_only_one_drain_runs_at_a_time(committed: Catalogue):
     import psycopg
     from django.db import connection
 
-    from reports.intake.drain import _LOCK
+    from reports.intake.drain import LOCK
 
     report()
     parameters = {k: v for k, v in connection.get_connection_params().items() if k not in ("cursor_factory", "context")}
     with psycopg.connect(**parameters) as other:
-        other.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
+        other.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
         assert drain(now=NOON) == DrainResult(0, 0, 0)
     assert drain(now=NOON).reports == 1
 
