@@ -35,7 +35,7 @@ from reports.models import DetectorState, Incident, Provider, Service, WhatIf
 log = logging.getLogger(__name__)
 
 MOST_DAYS = 30
-# Rows of counts that are read at most, and how long it may take: some hundreds of MB, and less than the other tasks of
+# Rows of counts that are read at most, and how long it may take: under a GB, and less than the other tasks of
 # the worker wait for.
 MOST_ROWS = 3_000_000
 LONGEST_SECONDS = 1800.0
