@@ -13,7 +13,7 @@ from reports.detection.onset import estimated_onset
 from reports.detection.opening import Opening
 from reports.detection.outage import KEPT, PEAK_MINUTES, Incident, Outage
 from reports.detection.recent import SPAN
-from reports.detection.restoration import Assessment, assess, course_likelihood, fading_probability
+from reports.detection.restoration import Assessment, ability, assess, course_likelihood, fading_probability
 
 
 class Following(Opening):
@@ -23,8 +23,9 @@ class Following(Opening):
         minute = self._now
         open_regions = incident.open_regions()
         incident.voices = None
+        incident.company = None
         for outage in open_regions:
-            self._watch(incident, outage, open_regions)
+            self._watch(incident, outage)
         self._look_again(incident)
         if any(o.state in ("down", "recovering") for o in open_regions):
             return
@@ -44,7 +45,7 @@ class Following(Opening):
         back = sum(o.total_reports for o in regions if o.restored is not None)
         return back >= self.parameters.pool_back_share * sum(o.total_reports for o in regions)
 
-    def _watch(self, incident: Incident, outage: Outage, siblings: list[Outage]) -> None:
+    def _watch(self, incident: Incident, outage: Outage) -> None:
         p, minute = self.parameters, self._now
         cell = self._cell(outage)
         row = int(self.recent.row_of[cell])
@@ -78,20 +79,25 @@ class Following(Opening):
             self._refine_onset(incident, outage, row)
         if outage.declared is not None and minute - outage.declared < 3:
             return
-        # Only for a pool: with hundreds of regions down, asking each about all others would take seconds a minute.
-        if self.tree.has_children[outage.region] and self._is_sum(incident, outage):
-            parts = [o for o in siblings if o is not outage and outage.region in self.tree.above[o.region]]
-            self._follow_sum(incident, outage, {o.state for o in parts})
+        parts = self._parts(incident, outage)
+        if parts:
+            self._follow_sum(incident, outage, parts)
             if not any(o.state in ("down", "recovering") for o in parts):
-                self._close_sum(incident, outage, lately, float(usual[-20:].sum()))
+                self._close_sum(incident, outage, parts, lately, float(usual[-20:].sum()))
             return
         if minute - outage.detected < 5 or minute - outage.onset < p.least_age:
             return
         self._judge(incident, outage, row, usual)
 
-    def _is_sum(self, incident: Incident, outage: Outage) -> bool:
-        """Whether the outage of a pool was carried by regions in it that went down one by one."""
-        return any(o is not outage and outage.region in self.tree.above[o.region] for o in incident.regions.values())
+    def _parts(self, incident: Incident, pool: Outage) -> list[Outage]:
+        """The outages of regions in a pool, ended ones too: they carry its outage, and their sum is not judged itself.
+
+        Empty for a leaf, which is not asked about hundreds of others, and for a pool that went down as a whole.
+        """
+        if not self.tree.has_children[pool.region]:
+            return []
+        above = self.tree.above
+        return [o for o in incident.regions.values() if o is not pool and pool.region in above[o.region]]
 
     def _note_peak(self, incident: Incident, outage: Outage) -> None:
         five = round(outage.recent(self._now, PEAK_MINUTES))
@@ -126,34 +132,38 @@ class Following(Opening):
         if outage.state == "unknown" and not voted and not outage.said and minute % 10:
             return
         if not falling and not voted and not outage.said:
+            outage.back, outage.able = 0.0, ability(earlier)
             return
         if minute < outage.judge_at and not voted:
             return
         span = outage.span(minute, KEPT)
+        origin = minute - len(span) + 1
         kin = self._kin(incident, outage)
         found = assess(
             outage.reports[span],
             outage.votes[span],
             self.recent.course(row, minute, len(span)),
             outage.blind[span],
-            max(outage.onset - (minute - len(span) + 1), 0),
+            max(outage.onset - origin, 0),
             self.habits,
             p,
             kin=kin,
-            said=outage.said - (minute - len(span) + 1) if outage.said else None,
+            company=self._company(incident, outage),
+            said=outage.said - origin if outage.said else None,
         )
         outage.judge_at = minute + (
             1 if found and found.probability > 0.6 else 3 if found and found.probability > 0.1 else 6
         )
         if found is not None:
+            outage.back, outage.able = found.probability, ability(found.excess)
             # Once the onset has left the memory, a course that is only its end would look steady.
             if not outage.shape or outage.onset >= minute - len(span):
                 outage.shape = tuple(found.shape.tolist())
             quiet = five <= usual[-5:].sum() + 0.45 * 5 * found.excess + 1
-            basis = self._basis(outage, found, kin)
+            basis = self._basis(outage, found, kin, usual, origin)
             if quiet and basis is not None:
                 outage.basis = basis
-                self._restore(incident, outage, found, minute - len(span) + 1)
+                self._restore(incident, outage, found, origin)
                 return
             if outage.state == "down" and found.probability >= 0.5:
                 outage.state = "recovering"
@@ -176,8 +186,39 @@ class Following(Opening):
             for other in incident.regions.values():
                 voices += self._voice(other)
         total = voices - self._voice(outage)
-        result: FloatArray = np.maximum(total - total.max(), -6.0)
+        result: FloatArray = np.maximum(total - total.max(), -self.parameters.kin_most)
         return result
+
+    def _company(self, incident: Incident, outage: Outage) -> float:
+        """How the other regions of the incident change the odds that this one is back (natural logarithm).
+
+        While all the others go on, a lull in one is less likely its restoration; where most are back, more likely.
+        Only regions with enough reports to tell are asked; those of the same country count for more.
+        """
+        p = self.parameters
+        country = int(self.tree.country[outage.region])
+        company = incident.company
+        if company is None:
+            company = incident.company = {}
+            for other in incident.regions.values():
+                able, back = self._belief(other)
+                here = company.setdefault(int(self.tree.country[other.region]), [0.0, 0.0])
+                here[0] += able
+                here[1] += back
+        able, back = self._belief(outage)
+        everywhere = [sum(told[i] for told in company.values()) for i in (0, 1)]
+        share = (everywhere[1] - back + 1.0) / (everywhere[0] - able + 2.0)
+        here = company[country]
+        share = (here[1] - back + p.company_pseudo * share) / (here[0] - able + p.company_pseudo)
+        return float(max(np.log(2 * share), -p.company_most))
+
+    def _belief(self, outage: Outage) -> tuple[float, float]:
+        """How much a region can tell of whether it is back (0 to 1), and how much of that says that it is."""
+        if self.tree.has_children[outage.region] or outage.state in ("unknown", "withdrawn", "forgotten"):
+            return 0.0, 0.0
+        if outage.restored is not None:
+            return 1.0, 1.0
+        return outage.able, outage.able * outage.back
 
     def _voice(self, outage: Outage) -> FloatArray:
         if not outage.shape or self.tree.has_children[outage.region]:
@@ -186,7 +227,9 @@ class Following(Opening):
         voice: FloatArray = np.maximum(shape - shape.max(), -2.0)
         return voice
 
-    def _basis(self, outage: Outage, found: Assessment, kin: FloatArray) -> Basis | None:
+    def _basis(
+        self, outage: Outage, found: Assessment, kin: FloatArray, usual: FloatArray, origin: int
+    ) -> Basis | None:
         """On what grounds the region may be called restored now; ``None`` if on none."""
         p = self.parameters
         # Few votes, and old ones among them: those still to come would move the estimate. Wait for them.
@@ -196,10 +239,14 @@ class Following(Opening):
         if found.probability < p.certainty:
             return None
         if outage.said:
-            return Basis.STATEMENT
+            # A few quiet minutes by chance must not confirm what the provider says against people who go on.
+            quiet = outage.recent(self._now, 15) <= usual[-15:].sum() + p.statement_quiet * 15 * found.excess + 1
+            return Basis.STATEMENT if quiet and found.probability >= p.certainty_statement else None
         steady = fading_probability(np.array(outage.shape), kin, self.habits) <= p.fading_most
-        # A cliff that not even the fastest tiring would explain needs no trust in the crowd's habits.
-        cliff = found.worst >= p.cliff_evidence
+        # A cliff that not even the fastest tiring would explain needs no trust in the crowd's habits; but a crowd that
+        # loses interest within its first minutes falls as fast as late reports do.
+        lasted = origin + found.likeliest - outage.onset
+        cliff = found.worst >= p.cliff_evidence and lasted >= p.cliff_age
         return Basis.RATE if (steady or cliff) and outage.state != "unknown" else None
 
     def _return(self, incident: Incident, outage: Outage) -> None:
@@ -214,8 +261,9 @@ class Following(Opening):
         outage.restored_low = min(max(origin + found.low, outage.onset), outage.restored)
         outage.restored_high = max(origin + found.high, outage.restored)
         outage.excess = found.excess
-        outage.restored_low = max(outage.restored_low - p.interval_slack, outage.onset)
-        outage.restored_high += p.interval_slack
+        if found.votes <= 0:
+            outage.restored_low = max(outage.restored_low - p.interval_slack[0], outage.onset)
+        outage.restored_high += p.interval_slack[1]
         if outage.basis is Basis.STATEMENT:
             # Back by then, says the provider; it may have been any time since people were last heard in numbers.
             outage.restored_low = max(min(outage.restored_low, outage.noticed), outage.onset)
@@ -223,9 +271,9 @@ class Following(Opening):
         self._end(incident, outage, "restored")
         self._tell(DecisionKind.RESTORED, incident, outage, self._findings(found))
 
-    def _follow_sum(self, incident: Incident, outage: Outage, parts: set[str]) -> None:
+    def _follow_sum(self, incident: Incident, outage: Outage, parts: list[Outage]) -> None:
         """A pool is down while a part of it is, and from then on recovering, until it can be said to be back."""
-        if "down" in parts:
+        if any(o.state == "down" for o in parts):
             if outage.state != "down":
                 self._return(incident, outage)
         elif outage.state == "down":
@@ -233,13 +281,12 @@ class Following(Opening):
             outage.recovering = self._now
             self._tell(DecisionKind.RECOVERING, incident, outage)
 
-    def _close_sum(self, incident: Incident, outage: Outage, lately: float, usual: float) -> None:
+    def _close_sum(self, incident: Incident, outage: Outage, parts: list[Outage], lately: float, usual: float) -> None:
         """A pool is back when those parts are that sent nearly all of its reports, and the rest of it is quiet.
 
         Of a country with dozens of regions some always have too few reports to say: they stay unknown, and the country
         is back without them. Where too many are unknown, so is the pool.
         """
-        parts = [o for o in incident.regions.values() if o is not outage and outage.region in self.tree.above[o.region]]
         if lately > 2.0 * usual + 2 + 20 * 0.1 * sum(o.excess for o in parts):
             return
         if self._now - max((o.declared or o.noticed) for o in parts) < 5:

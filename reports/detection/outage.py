@@ -22,7 +22,8 @@ class Outage:
     collection. ``own`` marks an outage that passed the full bar by itself and not a lowered one because others were
     down: only such a one tells when the incident began. ``excess`` is the rate beyond normal just before the
     restoration, ``noticed`` the last minute with a clear excess, ``said`` the instant that a provider's statement or
-    0 speaks of.
+    0 speaks of. ``back`` is the probability that it is back as last assessed, ``able`` how much its reports can tell of
+    that: what it says to the other regions of the incident.
     """
 
     service: int
@@ -45,6 +46,8 @@ class Outage:
     said: int = 0
     judge_at: int = 0
     shape: tuple[float, ...] = ()
+    back: float = 0.0
+    able: float = 0.0
     recovering: int | None = None
     restored: int | None = None
     restored_low: int | None = None
@@ -88,6 +91,8 @@ class Incident:
     confidence: float = 0.0
     signs: dict[str, float] = field(default_factory=dict)
     """What speaks for it so far, as ``reports.detection.weighing`` gathers it."""
+    company: dict[int, list[float]] | None = None
+    """This minute's regions that can tell, and those of them that are believed back, by country; not saved either."""
     voices: FloatArray | None = None
     """This minute's sum of what all regions say about the crowd; not part of the saved state."""
 

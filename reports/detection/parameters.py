@@ -32,10 +32,25 @@ class Parameters:
 
     Slow factor: ``factor_*`` as in docs/detection.md (pseudo reports; bounds).
 
-    Restoration: ``tail_minutes`` decay of late reports, ``steady_share`` what a cell still down keeps of its excess at
-    least, ``hazard_minutes`` mean length of an outage before anything is known, ``certainty`` the probability needed to
-    say restored, ``fatigue`` the (decay time, share that goes on reporting) of the tiring crowds considered,
-    ``vote_minutes`` mean delay of a "works again", ``vote_shares`` the shares of reporters who may answer,
+    Restoration, the courses of the reports: ``tail_minutes`` decay of late reports, with ``tails`` (and their weights)
+    where the minute is estimated; ``steady_shares`` what a cell still down may go on with of its excess, with weights;
+    ``fatigue`` the (decay time, share that goes on reporting) of the tiring crowds considered, ``ramps`` the minutes,
+    with weights, in which reports may have risen before; ``kin_most`` the most (log) that other regions say about
+    how this crowd tires; ``fading_most`` the probability of tiring up to which a fall is believed, ``cliff_evidence``
+    (log) and ``cliff_age`` (minutes since the onset) from which a fall needs no such trust.
+
+    Restoration, the odds: ``hazard_minutes`` mean length of an outage before anything is known; ``company_pseudo``
+    regions that the rest of the incident counts for within a country, ``company_most`` the most (log) that regions
+    which go on speak against this one; ``certainty`` (by reports), ``certainty_statement``, ``certainty_votes`` the
+    probability needed to say restored; ``statement_quiet`` the share of the excess that people may still report when a
+    provider is believed.
+
+    Restoration, the minute: ``interval`` quantiles of low end, estimate and high end, ``interval_votes`` the low end
+    where there are votes; ``not_later`` and ``not_later_votes`` the probability with which the truth must not lie
+    more than ``early_minutes`` after the estimate; ``interval_slack`` minutes added at both ends (counts are per
+    minute, and a bound is a whole minute).
+
+    Votes: ``vote_minutes`` mean delay of a "works again", ``vote_shares`` the shares of reporters who may answer,
     ``wrong_votes`` the share who answer so while it is down (prior, worth ``wrong_votes_weight`` reports).
 
     Gaps: ``gap_expected`` reports that must have been due from a silent place, ``gap_late_share`` the share of the late
@@ -80,11 +95,20 @@ class Parameters:
     tail_minutes: float = 6.0
     late_minutes: float = 10.0
     cooling_minutes: int = 120
-    steady_share: float = 0.55
-    steady_doubt: float = 0.25
-    interval: tuple[float, float, float] = (0.02, 0.66, 0.98)
+    steady_shares: tuple[float, ...] = (1.0, 0.55, 0.3)
+    steady_weights: tuple[float, ...] = (0.73, 0.22, 0.05)
+    interval: tuple[float, float, float] = (0.015, 0.5, 0.98)
+    interval_votes: float = 0.1
+    not_later_votes: float = 0.99
+    not_later: float = 0.975
+    early_minutes: int = 10
+    tails: tuple[float, ...] = (3.5, 6.0, 10.0)
+    tail_weights: tuple[float, ...] = (0.25, 0.5, 0.25)
+    company_pseudo: float = 3.0
+    company_most: float = 3.0
     hazard_minutes: float = 90.0
-    certainty: float = 0.94
+    certainty: float = 0.87
+    certainty_statement: float = 0.94
     certainty_votes: float = 0.99
     least_age: int = 8
     fatigue: tuple[tuple[float, float], ...] = (
@@ -95,8 +119,12 @@ class Parameters:
         (25.0, 0.15),
         (12.0, 0.1),
     )
+    ramps: tuple[float, ...] = (2.0, 40.0)
+    ramp_weights: tuple[float, ...] = (0.8, 0.2)
+    kin_most: float = 3.0
     fading_most: float = 0.05
     cliff_evidence: float = 6.0
+    cliff_age: int = 25
     fatigue_prior: float = 0.5
     vote_minutes: float = 10.0
     vote_shares: tuple[float, ...] = (0.03, 0.08, 0.15, 0.3)
@@ -105,8 +133,9 @@ class Parameters:
     wrong_votes_weight: float = 50.0
     least_votes: int = 3
     vote_window: int = 15
-    interval_slack: int = 1
+    interval_slack: tuple[int, int] = (1, 2)
     statement_weight: float = 5.0
+    statement_quiet: float = 0.2
     statement_reach: float = 30.0
     silent_minutes: int = 90
     lively_minutes: int = 20

@@ -8,6 +8,7 @@ result is a posterior over "not yet" and all restoration minutes; its quantiles 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,10 @@ from reports.detection.parameters import Parameters
 
 _REACH = 150
 """Minutes back that a restoration is looked for."""
+_LONG = 150
+"""Minutes over which an excess must have been as high as just before a candidate."""
+_RATES = ((0.3, 0.07), (0.6, 0.2), (1.0, 0.45), (1.6, 0.28))
+"""How far the rate before the restoration may have been off the estimate, and how likely that is."""
 _FINE = 30
 _STEP = 5
 _LEAST_TAIL = 3
@@ -58,12 +63,14 @@ class CrowdHabits:
 class Assessment:
     """What is believed of one open region. Minutes are relative to the first element of the arrays assessed.
 
-    ``probability`` that the region is back; ``restored`` with ``low`` and ``high`` (5 % and 95 %) if it is; ``rate``
-    and ``votes`` the natural logarithms of the evidence from reports and from votes at ``restored``; ``excess`` the
-    reports per minute beyond normal just before.
+    ``probability`` that the region is back; ``likeliest`` the minute that explains everything best, ``restored`` the
+    one to be told: the median, or later where an estimate more than ten minutes early could not be ruled out; ``low``
+    and ``high`` the interval; ``rate`` and ``votes`` the natural logarithms of the evidence from reports and from votes
+    at ``likeliest``; ``excess`` the reports per minute beyond normal just before it.
     """
 
     probability: float
+    likeliest: int
     restored: int
     low: int
     high: int
@@ -86,6 +93,7 @@ def assess(
     parameters: Parameters,
     *,
     kin: FloatArray,
+    company: float = 0.0,
     said: int | None = None,
 ) -> Assessment | None:
     """Weigh everything since ``onset`` (an index into the per-minute arrays, oldest first, equally long).
@@ -103,7 +111,7 @@ def assess(
         return None
     total = np.concatenate([[0.0], np.cumsum(reports)])
     usual = np.concatenate([[0.0], np.cumsum(expected)])
-    before, behind = _excess_before(candidates, onset, total, usual)
+    before, behind, lately = _excess_before(candidates, onset, total, usual)
     if (before <= _LEAST_EXCESS).all():
         return None
     # A region may have fallen silent before it came back: such a candidate has no rate to lose, but may have votes.
@@ -118,7 +126,7 @@ def assess(
         rate = -np.logaddexp.reduce(np.log(weight) - still, axis=0)
     vote = _vote_evidence(votes, candidates, onset, total, usual, habits, p)
     spacing = np.diff(candidates, append=n - _LEAST_TAIL + 1).astype(np.float64)
-    prior = np.log(spacing / p.hazard_minutes)
+    prior = np.log(spacing / p.hazard_minutes) + company
     if said is not None:
         near = (candidates >= said - p.statement_reach) & (candidates <= said + p.tail_minutes)
         prior = prior + np.where(near, p.statement_weight, 0.0)
@@ -128,11 +136,13 @@ def assess(
     probability = float(mass.sum() / (mass.sum() + np.exp(-top)))
     at = int(np.argmax(log_posterior))
     # A tiring crowd was already quieter just before than the mean of the last 20 to 60 minutes says.
-    tiring = float(weight[2:, at].sum())
-    excess = float(before[at]) * (1 - 0.5 * tiring)
-    low, middle, high = _when(reports, expected, blind, candidates, excess, vote + prior, p)
+    tiring = float(weight[len(p.steady_shares) :, at].sum())
+    excess = max(0.5 * float(before[at] + lately[at]), _LEAST_EXCESS) * (1 - 0.5 * tiring)
+    voting = bool(vote[at] > 0)
+    low, middle, high = _when(reports, expected, blind, candidates, excess, vote + prior, voting, p)
     return Assessment(
         probability=probability,
+        likeliest=int(candidates[at]),
         restored=middle,
         low=low,
         high=high,
@@ -144,6 +154,14 @@ def assess(
     )
 
 
+def ability(excess: float) -> float:
+    """How much a region that reports so much a minute beyond normal can tell of its restoration, from 0 to 1.
+
+    One minus the chance that it would be silent for seven minutes while it is down.
+    """
+    return 1.0 - math.exp(-max(excess, 0.0) * 20 / 3)
+
+
 def _when(
     reports: FloatArray,
     expected: FloatArray,
@@ -151,32 +169,41 @@ def _when(
     candidates: IntArray,
     excess: float,
     log_prior: FloatArray,
+    voting: bool,
     p: Parameters,
 ) -> tuple[int, int, int]:
-    """5 %, 50 % and 95 % of the restoration minute, given that there was one and ``excess`` reports a minute before it.
+    """Low end, estimate and high end of the restoration minute, given that there was one and ``excess`` reports a
+    minute before it.
 
-    The rate is not known exactly: it is integrated over a few multiples of ``excess``.
+    Neither the rate nor how fast late reports fade is known exactly: both are integrated over a few values. The
+    estimate is the median, but never so early that the truth may well lie more than ``early_minutes`` later.
+    ``voting``: votes tell the minute, far better than reports do; the low end is nearer then, and the estimate is held
+    to more.
     """
     first = int(candidates[0])
-    fading = np.exp(-np.arange(len(reports) - first) / p.tail_minutes)
+    ages = np.arange(len(reports) - first)
     heard = np.flatnonzero((reports > 0) & (blind == 0))
     heard = heard[heard >= first]
-    seen = np.concatenate([[0.0], np.cumsum(1.0 - blind[first:])])
+    seen = np.concatenate([[0.0], np.cumsum(1.0 - blind[first:])])[candidates - first]
     age = heard[None, :] - candidates[:, None]
     y, mu = reports[heard][None, :], expected[heard][None, :] + 1e-5
-    course = np.where(age >= 0, fading[np.maximum(age, 0)], 1.0)
-    still_seen = seen[candidates - first]
-    late = np.cumsum(fading)[len(reports) - 1 - candidates]
     rows = []
-    for factor, share in ((0.6, 0.25), (1.0, 0.5), (1.5, 0.25)):
-        x = factor * excess
-        gain = (y * np.log1p(x * course / mu)).sum(axis=1) - x * (still_seen + late)
-        rows.append(gain / (1 + p.clumping + p.outage_dispersion * x) + np.log(share))
+    for minutes, weight in zip(p.tails, p.tail_weights, strict=True):
+        fading = np.exp(-ages / minutes)
+        course = np.where(age >= 0, fading[np.maximum(age, 0)], 1.0)
+        late = np.cumsum(fading)[len(reports) - 1 - candidates]
+        for factor, share in _RATES:
+            x = factor * excess
+            gain = (y * np.log1p(x * course / mu)).sum(axis=1) - x * (seen + late)
+            rows.append(gain / (1 + p.clumping + p.outage_dispersion * x) + np.log(share * weight))
     log_mass = np.logaddexp.reduce(np.stack(rows), axis=0) + log_prior
     share_up_to = np.cumsum(np.exp(log_mass - log_mass.max()))
     share_up_to /= share_up_to[-1]
-    low, middle, high = (int(candidates[np.searchsorted(share_up_to, q)]) for q in p.interval)
-    return low, middle, high
+    asked = (*p.interval, p.not_later)
+    if voting:
+        asked = (p.interval_votes, *p.interval[1:], p.not_later_votes)
+    low, middle, high, latest = (int(candidates[np.searchsorted(share_up_to, q)]) for q in asked)
+    return low, min(max(middle, latest - p.early_minutes), high), high
 
 
 def _candidates(onset: int, n: int) -> IntArray:
@@ -190,10 +217,11 @@ def _candidates(onset: int, n: int) -> IntArray:
 
 def _excess_before(
     candidates: IntArray, onset: int, total: FloatArray, usual: FloatArray
-) -> tuple[FloatArray, FloatArray]:
+) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Reports per minute beyond normal before each candidate, and how many reports that rests on.
 
-    Over 20 to 60 minutes: longer until it holds ten reports.
+    Over 20 to 60 minutes: longer until it holds ten reports. Never more than over two and a half hours: the moment just
+    before a lull is where chance put reports together, and would make the lull look deep.
     """
     excess = np.zeros(len(candidates))
     behind = np.ones(len(candidates))
@@ -207,7 +235,12 @@ def _excess_before(
         excess[use] = (surplus / width)[use]
         behind[use] = np.maximum(surplus, 1.0)[use]
         pending &= ~use
-    return excess, behind
+    start = np.maximum(candidates - _LONG, onset)
+    surplus = total[candidates] - total[start] - (usual[candidates] - usual[start])
+    lasting = surplus / np.maximum(candidates - start, 1)
+    lower = lasting < excess
+    # Where both are known from few reports the truth lies between them.
+    return np.where(lower, lasting, excess), np.where(lower, np.maximum(surplus, 1.0), behind), excess
 
 
 def _courses(age: FloatArray, p: Parameters) -> list[FloatArray]:
@@ -215,7 +248,9 @@ def _courses(age: FloatArray, p: Parameters) -> list[FloatArray]:
     fading faster.
     """
     steady = np.ones_like(age, dtype=np.float64)
-    return [steady, p.steady_share * steady] + [floor + (1 - floor) * np.exp(-age / t) for t, floor in p.fatigue]
+    return [share * steady for share in p.steady_shares] + [
+        floor + (1 - floor) * np.exp(-age / t) for t, floor in p.fatigue
+    ]
 
 
 def _still_down(
@@ -262,9 +297,7 @@ def _still_down(
 def _course_weights(shape: FloatArray, log_prior: FloatArray, p: Parameters) -> FloatArray:
     """Posterior weight of each course of :func:`_courses` (courses x candidates)."""
     weights = log_prior[:, None] + shape
-    weights = np.concatenate(
-        [weights[:1] + np.log(1 - p.steady_doubt), weights[:1] + np.log(p.steady_doubt), weights[1:]]
-    )
+    weights = np.concatenate([weights[:1] + np.log(p.steady_weights)[:, None], weights[1:]])
     weights -= np.logaddexp.reduce(weights, axis=0)
     result: FloatArray = np.exp(weights)
     return result
@@ -292,11 +325,19 @@ def course_likelihood(
     excess = np.maximum(np.diff(total[at] - usual[at], axis=0), 0.0)
     age = edges - start
     softened = 1 + p.clumping + 2 * p.outage_dispersion * before
-    rows = [-np.log(_PARTS) * excess.sum(axis=0)]
-    for t, floor in p.fatigue:
-        mass = np.diff(floor * age + (1 - floor) * t * (1 - np.exp(-age / t)), axis=0)
-        rows.append((excess * np.log(mass / mass.sum(axis=0))).sum(axis=0))
-    likelihood: FloatArray = np.stack(rows) / softened
+    rows = []
+    for t, floor in ((1.0, 1.0), *p.fatigue):
+        # A slow beginning hides that a crowd tires: rising and tiring together make a hump that looks steady.
+        fits = []
+        for ramp, weight in zip(p.ramps, p.ramp_weights, strict=True):
+            both = t * ramp / (t + ramp)
+            mass = floor * (age - ramp * (1 - np.exp(-age / ramp))) + (1 - floor) * (
+                t * (1 - np.exp(-age / t)) - both * (1 - np.exp(-age / both))
+            )
+            part = np.maximum(np.diff(mass, axis=0), 1e-9)
+            fits.append((excess * np.log(part / part.sum(axis=0))).sum(axis=0) / softened + np.log(weight))
+        rows.append(np.logaddexp.reduce(np.stack(fits), axis=0))
+    likelihood: FloatArray = np.stack(rows)
     return likelihood
 
 

@@ -33,6 +33,8 @@ _OUTAGE_FIELDS = (
     "said",
     "judge_at",
     "shape",
+    "back",
+    "able",
     "recovering",
     "restored",
     "restored_low",
