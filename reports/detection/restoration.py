@@ -66,7 +66,8 @@ class Assessment:
     ``probability`` that the region is back; ``likeliest`` the minute that explains everything best, ``restored`` the
     one to be told: the median, or later where an estimate more than ten minutes early could not be ruled out; ``low``
     and ``high`` the interval; ``rate`` and ``votes`` the natural logarithms of the evidence from reports and from votes
-    at ``likeliest``; ``excess`` the reports per minute beyond normal just before it.
+    at ``likeliest``; ``excess`` the reports per minute beyond normal just before it. Below ``certainty`` no minute may
+    be told, and all three are the likeliest.
     """
 
     probability: float
@@ -135,14 +136,18 @@ def assess(
     mass = np.exp(log_posterior - top)
     probability = float(mass.sum() / (mass.sum() + np.exp(-top)))
     at = int(np.argmax(log_posterior))
-    # A tiring crowd was already quieter just before than the mean of the last 20 to 60 minutes says.
-    tiring = float(weight[len(p.steady_shares) :, at].sum())
-    excess = max(0.5 * float(before[at] + lately[at]), _LEAST_EXCESS) * (1 - 0.5 * tiring)
-    voting = bool(vote[at] > 0)
-    low, middle, high = _when(reports, expected, blind, candidates, excess, vote + prior, voting, p)
+    likeliest = int(candidates[at])
+    low = middle = high = likeliest
+    # With hundreds of regions down, the minute is worth its price only where it may be told.
+    if probability >= p.certainty:
+        # A tiring crowd was already quieter just before than the mean of the last 20 to 60 minutes says.
+        tiring = float(weight[len(p.steady_shares) :, at].sum())
+        excess = max(0.5 * float(before[at] + lately[at]), _LEAST_EXCESS) * (1 - 0.5 * tiring)
+        voting = bool(vote[at] > 0)
+        low, middle, high = _when(reports, expected, blind, candidates, excess, vote + prior, voting, p)
     return Assessment(
         probability=probability,
-        likeliest=int(candidates[at]),
+        likeliest=likeliest,
         restored=middle,
         low=low,
         high=high,
@@ -325,18 +330,20 @@ def course_likelihood(
     excess = np.maximum(np.diff(total[at] - usual[at], axis=0), 0.0)
     age = edges - start
     softened = 1 + p.clumping + 2 * p.outage_dispersion * before
+    rising = [(ramp, np.exp(-age / ramp), np.log(weight)) for ramp, weight in zip(p.ramps, p.ramp_weights, strict=True)]
+    faded = {t: np.exp(-age / t) for t, _ in p.fatigue}
     rows = []
-    for t, floor in ((1.0, 1.0), *p.fatigue):
+    for t, floor in ((0.0, 1.0), *p.fatigue):
         # A slow beginning hides that a crowd tires: rising and tiring together make a hump that looks steady.
         fits = []
-        for ramp, weight in zip(p.ramps, p.ramp_weights, strict=True):
-            both = t * ramp / (t + ramp)
-            mass = floor * (age - ramp * (1 - np.exp(-age / ramp))) + (1 - floor) * (
-                t * (1 - np.exp(-age / t)) - both * (1 - np.exp(-age / both))
-            )
-            part = np.maximum(np.diff(mass, axis=0), 1e-9)
-            fits.append((excess * np.log(part / part.sum(axis=0))).sum(axis=0) / softened + np.log(weight))
-        rows.append(np.logaddexp.reduce(np.stack(fits), axis=0))
+        for ramp, risen, log_weight in rising:
+            mass = floor * (age - ramp * (1 - risen))
+            if floor < 1:
+                both = t * ramp / (t + ramp)
+                mass += (1 - floor) * (t * (1 - faded[t]) - both * (1 - faded[t] * risen))
+            part = np.maximum(mass[1:] - mass[:-1], 1e-9)
+            fits.append((excess * np.log(part / mass[-1:])).sum(axis=0) / softened + log_weight)
+        rows.append(np.logaddexp.reduce(fits, axis=0))
     likelihood: FloatArray = np.stack(rows)
     return likelihood
 
