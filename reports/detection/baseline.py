@@ -22,7 +22,7 @@ from typing import Self
 import numpy as np
 
 from reports.detection.arrays import number_by, sums_by
-from reports.detection.decisions import FloatArray, IntArray, Topology
+from reports.detection.decisions import BoolArray, FloatArray, IntArray, Topology
 from reports.detection.tails import upper_quantile
 from reports.detection.tree import Tree, plant
 
@@ -42,6 +42,8 @@ PROFILE_MIN_REPORTS = 40
 SPIKE_FACTOR = 3.0
 SPIKE_ALLOWANCE = 4.0
 """A half hour counts at most SPIKE_FACTOR x the median of its hour over the days + SPIKE_ALLOWANCE."""
+GAP_REPORTS = 12.0
+"""A silence in which so many reports were due is a gap of the collection (P(nothing) = e^-12) and not quiet."""
 CLUMPING = 0.15
 """Extra variance per report, as a share of it: one person brings companions."""
 DISPERSION_PRIOR = 0.06
@@ -327,13 +329,30 @@ class _Fit:
             if region >= 0 and region != self.tree.world:
                 touched &= (self.pair_country == self.tree.country[region]) | (self.pair_country == self.tree.world)
             normal[touched, first:last] = False
-        self.normal = normal
+        self.normal = normal & ~self._silences(normal)
+        normal = self.normal
         use = normal[self.pair, self.bin]
         self.service, self.region, self.bin = self.service[use], self.region[use], self.bin[use]
         self.reports, self.pair = self.reports[use], self.pair[use]
         flat = sums_by(self.pair * self.bins + self.bin, self.reports, len(self.pairs) * self.bins)
         self.counts = flat.reshape(len(self.pairs), self.bins)
         self._cap_spikes()
+
+    def _silences(self, normal: BoolArray) -> BoolArray:
+        """Which bins of each pair were silent for so long that nobody can have been listening: to the pair, to its
+        service, to its country, or to anything. A silence that still goes on may be a level that fell, and is learnt
+        from. It lowers no level, and makes a service young that was first heard of late.
+        """
+        flat = sums_by(self.pair * self.bins + self.bin, self.reports, len(self.pairs) * self.bins)
+        counts = flat.reshape(len(self.pairs), self.bins) * normal
+        silent = _silent(counts, normal)
+        for of_pair in (self.pair_service, self.pair_country, np.zeros(len(self.pairs), dtype=np.int64)):
+            groups, member = np.unique(of_pair, return_inverse=True)
+            together, seen = np.zeros((len(groups), self.bins)), np.zeros((len(groups), self.bins), dtype=np.bool_)
+            np.add.at(together, member, counts)
+            np.logical_or.at(seen, member, normal)
+            silent |= _silent(together, seen)[member]
+        return silent
 
     def _cap_spikes(self) -> None:
         days = self.bins // DAY_BINS
@@ -562,6 +581,28 @@ def _shares(tree: Tree, totals: FloatArray) -> FloatArray:
             smoothed = totals[children] + 0.5
             shares[children] = smoothed / smoothed.sum()
     return shares
+
+
+def _silent(counts: FloatArray, seen: BoolArray) -> BoolArray:
+    """The bins (rows x bins) of silences in which ``GAP_REPORTS`` were due by the mean of their time of day, with the
+    bins on both sides, which the gap cut into.
+    """
+    rows, bins = counts.shape
+    silent = np.zeros((rows, bins), dtype=np.bool_)
+    days = -(-bins // DAY_BINS)
+    filled = np.zeros((2, rows, days * DAY_BINS))
+    filled[0, :, :bins], filled[1, :, :bins] = counts, seen
+    total, watched = filled.reshape(2, rows, days, DAY_BINS).sum(axis=2)
+    daily = np.divide(total, watched, out=np.zeros_like(total), where=watched > 0)
+    for row in np.flatnonzero(daily.sum(axis=1) * days >= GAP_REPORTS):
+        told = np.flatnonzero((counts[row] > 0) | ~seen[row])
+        if not len(told):
+            continue
+        due = np.append(0.0, np.cumsum(np.tile(daily[row], days)[:bins]))
+        begin, end = np.append(0, told[:-1] + 1), told
+        for k in np.flatnonzero(due[end] - due[begin] >= GAP_REPORTS):
+            silent[row, max(begin[k] - 1, 0) : end[k] + 1] = True
+    return silent
 
 
 def _masked_median(values: FloatArray, seen: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) -> FloatArray:

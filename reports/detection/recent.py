@@ -75,7 +75,7 @@ class Recent:
 
     def _allocate(self, capacity: int) -> None:
         self.counts = np.zeros((capacity, SPAN), dtype=np.float32)
-        self.factors = np.ones((capacity, SEGMENTS))
+        self.factors = np.ones((capacity, SEGMENTS), dtype=np.float32)
         self.cell = np.zeros(capacity, dtype=np.int64)
         self.last = np.zeros(capacity, dtype=np.int64)
         self.level = np.zeros(capacity)
@@ -291,6 +291,7 @@ class Recent:
         self.factors[groups] = 1.0
         usual = self.expected(groups, minute - 1)[:, -1]
         self.factors[groups] = kept
+        usual *= self._heard(groups, usual, minute - 1)
         service = self.cell[groups] // self.regions
         world_row = self.row_of[service * self.regions + self.tree.world]
         at_world = np.full(self.used, 1.0)
@@ -304,6 +305,29 @@ class Recent:
         held = self.held_until[groups] > minute
         faded = 1.0 + (kept[:, before] - 1.0) * 0.98
         self.factors[groups, now] = np.where(held, faded, factor)
+
+    def _heard(self, groups: IntArray, usual: FloatArray, minute: int) -> FloatArray:
+        """The share of the lag in which anything could be heard of each group: a silence in which a dozen reports were
+        due is no quiet but a gap, of one service or, where all services fell silent together, of all of them.
+        """
+        span = LAG_FROM - LAG_UNTIL
+        heard = np.ones(len(groups))
+        could = np.flatnonzero(usual >= self.parameters.gap_expected)
+        if not len(could):
+            return heard
+        columns = np.arange(minute - LAG_FROM + 1, minute - LAG_UNTIL + 1) % SPAN
+        told = self.counts[groups[could]][:, columns] > 0
+        place = np.arange(span)
+        silence = (place - np.maximum.accumulate(np.where(told, place, -1), axis=1)).max(axis=1)
+        gap = silence * usual[could] / span >= self.parameters.gap_expected
+        heard[could[gap]] = 1.0 - silence[gap] / span
+        region = self.cell[groups] % self.regions
+        everything = self.cell[groups] // self.regions == self.services - 1
+        of_all = np.ones(self.regions)
+        of_all[region[everything]] = heard[everything]
+        # What all services together show, none of them can contradict; the world's silence is everybody's.
+        share: FloatArray = np.minimum(heard, np.minimum(of_all[region], of_all[self.tree.world]))
+        return share
 
 
 _WEIGHTS: dict[int, tuple[FloatArray, FloatArray]] = {}

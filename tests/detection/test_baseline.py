@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from reports.detection.baseline import Baseline, fit
-from reports.detection.decisions import Topology
+from reports.detection.baseline import Baseline, History, fit
+from reports.detection.decisions import BoolArray, Topology
+from reports.detection.parameters import Parameters
 from reports.detection.tree import TopologyError, plant
 from tests.detection.conftest import START, small_topology, steady_history
 
@@ -77,3 +78,53 @@ def test_two_worlds_are_refused() -> None:
 def test_a_region_within_itself_is_refused() -> None:
     with pytest.raises(TopologyError, match="itself"):
         plant(Topology(("a",), ("a",), ("w", "x", "y"), np.array([-1, 2, 1]), np.zeros(3, dtype=np.int64)))
+
+
+def without(history: History, gone: BoolArray) -> History:
+    kept = ~gone
+    return replace(
+        history,
+        service=history.service[kept],
+        region=history.region[kept],
+        bin=history.bin[kept],
+        reports=history.reports[kept],
+    )
+
+
+@pytest.mark.parametrize("services", [(0, 1, 2, 3), (0,)])
+def test_a_gap_of_the_collection_lowers_no_level(
+    topology: Topology, baseline: Baseline, services: tuple[int, ...]
+) -> None:
+    history = steady_history(topology)
+    gap = (history.bin >= history.end_bin - 6 * 48) & (history.bin < history.end_bin - 48)
+    found = fit(without(history, gap & np.isin(history.service, services)), topology)
+    cell = np.array([0, 3]), np.array([2, 2]), np.array([START, START])
+    assert found.expected(*cell) == pytest.approx(baseline.expected(*cell), rel=0.1)
+    assert found.exposure[0] < 0.9 * baseline.exposure[0]
+
+
+def test_a_level_that_fell_to_nothing_is_learnt(topology: Topology, baseline: Baseline) -> None:
+    history = steady_history(topology)
+    found = fit(without(history, (history.bin >= history.end_bin - 10 * 48) & (history.service == 0)), topology)
+    cell = np.array([0]), np.array([2]), np.array([START])
+    assert found.expected(*cell)[0] < 0.65 * baseline.expected(*cell)[0]
+
+
+def test_a_service_first_heard_of_two_hours_ago_is_young(topology: Topology, baseline: Baseline) -> None:
+    history = steady_history(topology, per_minute=1.0)
+    found = fit(without(history, (history.bin < history.end_bin - 4) & (history.service == 0)), topology)
+    assert found.exposure[0] <= 300 < Parameters().young_minutes < found.exposure[1]
+    # Its level is that of the time it was heard in, not a four-hundredth of it.
+    cell = np.array([0]), np.array([2]), np.array([START - 60])
+    assert found.expected(*cell)[0] > 0.3
+
+
+def test_a_service_with_two_reports_a_day_keeps_its_quiet_days(topology: Topology) -> None:
+    history = steady_history(topology)
+    rare = without(history, (history.service == 0) & (np.arange(len(history.bin)) % 370 != 0))
+    told = rare.reports[rare.service == 0].sum() / 28
+    assert 1 < told < 6
+    found = fit(rare, topology)
+    day = np.arange(START, START + 1440)
+    assert found.expected(np.array([0]), np.array([0]), day).sum() == pytest.approx(told, rel=0.5)
+    assert found.exposure[0] > 0.9 * found.exposure[1]
