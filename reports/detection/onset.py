@@ -45,15 +45,15 @@ def rises(
     strength: FloatArray,
     least: IntArray,
     ratio: FloatArray,
-    loosest: FloatArray,
+    bars: FloatArray,
     longest: IntArray,
     inflation: FloatArray,
     parameters: Parameters,
 ) -> Rises:
-    """Cells whose count in some window passes its own ``loosest`` threshold (log10 of the tail probability).
+    """Cells whose count in some window passes the threshold there (``bars``, log10 of the tail probability).
 
-    ``observed`` and ``expected`` are (cells x windows); ``least`` reports, the least ``ratio`` to what is expected,
-    ``loosest``, the ``longest`` window (minutes) and the ``inflation`` of the null are per cell. A Chernoff bound
+    ``observed``, ``expected`` and ``bars`` are (cells x windows); ``least`` reports, the least ``ratio`` to what is
+    expected, the ``longest`` window (minutes) and the ``inflation`` of the null are per cell. A Chernoff bound
     leaves out what cannot pass before the exact tail is computed.
     """
     seen = (observed >= least[:, None]) & (observed >= ratio[:, None] * expected)
@@ -65,12 +65,12 @@ def rises(
     mean = inflation[cell] * e + 1e-4
     shape = null_shape(mean, dispersion[cell], strength[cell], parameters.clumping)
     # The exact tail lies below the bound by a factor of the order of sqrt(2 pi n): allow for it.
-    possible = log10_chernoff(n, mean, shape) - 0.5 * np.log10(n) - 1.0 <= loosest[cell]
+    possible = log10_chernoff(n, mean, shape) - 0.5 * np.log10(n) - 1.0 <= bars[cell, window]
     if not possible.any():
         return _NONE
     cell, window, n, e = cell[possible], window[possible], n[possible], e[possible]
     tail = log10_tail(n, mean[possible], shape[possible])
-    passed = tail <= loosest[cell]
+    passed = tail <= bars[cell, window]
     if not passed.any():
         return _NONE
     cell, window, n, e, tail = cell[passed], window[passed], n[passed], e[passed], tail[passed]

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from reports.detection.decisions import (
+    BoolArray,
     Decision,
     DecisionKind,
     Evidence,
@@ -54,11 +55,17 @@ class Opening(Grouping, Weighing):
         services: set[int] = set()
         regions: set[int] = set()
         cells = recent.cell[rows]
-        real = cells < self.services * self.regions
-        rows = rows[~real | (self.down[np.where(real, cells, 0)] == 0)]
+        service, region = np.divmod(cells, self.regions)
+        real = service < self.services
+        falling = np.zeros(self.services + 1, dtype=np.bool_)
+        falling[list(self.incidents)] = True
+        lowered = falling[service] | (self.shared_until[self.tree.lineage[region]] > minute).any(axis=1)
+        least = np.where(self.tree.has_children[region], p.pool_reports, p.leaf_reports)
+        least = np.where(lowered, p.soon_reports, least)
         observed = recent.sums(rows, minute)[:, :-1].astype(np.float64)
         # The screens that nearly everything fails, before anything dearer is looked up.
-        enough = observed[:, -1] >= p.joined_reports
+        enough = observed[:, -1] >= least
+        enough &= ~real | (self.down[np.where(real, cells, 0)] == 0)
         rows, observed = rows[enough], observed[enough]
         if not len(rows):
             return services, regions
@@ -66,7 +73,7 @@ class Opening(Grouping, Weighing):
         tails = recent.tail_size[rows] > 0
         if tails.any():
             expected[tails] += self._late(rows[tails])
-        risen = ((observed >= p.joined_reports) & (observed >= p.shared_ratio * expected)).any(axis=1)
+        risen = ((observed >= p.soon_reports) & (observed >= p.shared_ratio * expected)).any(axis=1)
         if not risen.any():
             return services, regions
         rows, observed, expected = rows[risen], observed[risen], expected[risen]
@@ -76,6 +83,7 @@ class Opening(Grouping, Weighing):
         pool = self.tree.has_children[region]
         least = np.where(pool, p.pool_reports, p.leaf_reports)
         loosest = np.where(pool, p.pool_log10, p.leaf_log10)
+        burst = np.where(pool, p.pool_burst_log10, p.burst_log10) * real
         longest = np.where(pool, p.pool_window, WINDOWS[-1])
         closed = minute - recent.closed_at[rows]
         cooling = closed < p.cooling_minutes
@@ -83,12 +91,14 @@ class Opening(Grouping, Weighing):
         shared = ((self.shared_until[lineage] > minute) & (lineage >= 0)).any(axis=1) & ~cooling & real & ~pool
         loosest = np.where(shared, p.shared_log10, loosest)
         least = np.where(shared, p.shared_reports, least)
+        burst = np.where(shared, 0.0, burst)
         joined = np.zeros(len(rows), dtype=np.bool_)
         if self.incidents:
-            share = self._share_down(service, region)
-            joined = (share > 0) & real & ~cooling & ~pool
-            loosest = np.where(joined, p.joined_log10 + np.log10(np.maximum(share, 1e-9)), loosest)
-            least = np.where(joined, p.joined_reports, least)
+            bar, soon = self._joining_bar(service, region)
+            joined = (bar > p.leaf_log10) & real & ~cooling & ~pool
+            loosest = np.where(joined, bar, loosest)
+            least = np.where(joined, np.where(soon, p.soon_reports, p.joined_reports), least)
+            burst = np.where(joined, 0.0, burst)
         young = recent.baseline.exposure[service] < p.young_minutes
         least = np.where(young, np.maximum(least, p.unknown_reports), least)
         loosest = np.where(young, np.minimum(loosest, p.leaf_log10), loosest)
@@ -96,12 +106,14 @@ class Opening(Grouping, Weighing):
         longest = np.where(real, longest, 30)
         longest = np.where(cooling, np.minimum(closed, longest), longest)
         inflation = np.where(pool & real, p.pool_null_inflation, p.null_inflation)
+        inflation = np.where(real, inflation, p.shared_null_inflation)
+        dispersion = np.where(real, recent.dispersion[service], p.shared_dispersion)
         ratio = np.where(real, p.least_ratio, p.shared_ratio)
         least = np.where(young & ~real, 10**9, least)
         strength = recent.strength[rows]
-        found = rises(
-            observed, expected, recent.dispersion[service], strength, least, ratio, loosest, longest, inflation, p
-        )
+        # One clump of reports fills a short window; what goes on for longer is believed at less.
+        bars = loosest[:, None] - burst[:, None] * (np.array(WINDOWS) <= p.burst_minutes)
+        found = rises(observed, expected, dispersion, strength, least, ratio, bars, longest, inflation, p)
         index = found.index
         # The deepest first: a pool must know which of its parts are already down.
         for k in np.argsort(-self.tree.depth[region[index]], kind="stable"):
@@ -111,16 +123,21 @@ class Opening(Grouping, Weighing):
                     regions.add(int(region[i]))
                 continue
             rule = "joined" if joined[i] else "shared" if shared[i] else "pool" if pool[i] else "cell"
-            if self._consider(int(rows[i]), int(service[i]), int(region[i]), found, int(k), rule, float(loosest[i])):
+            if self._consider(
+                int(rows[i]), int(service[i]), int(region[i]), found, int(k), rule, float(bars[i, found.window[k]])
+            ):
                 services.add(int(service[i]))
         return services, regions
 
-    def _share_down(self, service: IntArray, region: IntArray) -> FloatArray:
-        """For each cell: of the regions of the pool above it that is down and loud, the share that is down itself, of
-        those that have a report in two hours at all; 0 where no such pool is. Of several pools the greatest share.
+    def _joining_bar(self, service: IntArray, region: IntArray) -> tuple[FloatArray, BoolArray]:
+        """For each cell the threshold (log10) below the pool above it that is down and loud, and whether most of that
+        pool fell just now; -inf where no such pool is. Of several pools the loosest.
+
+        The share: of the regions of the pool that have a report in two hours at all, those that are down.
         """
-        share = np.zeros(len(service))
-        known: dict[tuple[int, int], float] = {}
+        p = self.parameters
+        bar, soon = np.full(len(service), -np.inf), np.zeros(len(service), dtype=np.bool_)
+        known: dict[tuple[int, int], tuple[float, bool]] = {}
         for i in np.flatnonzero(np.isin(service, list(self.incidents))):
             for above in self.tree.lineage[region[i], 1:]:
                 key = int(service[i]), int(above)
@@ -129,11 +146,15 @@ class Opening(Grouping, Weighing):
                 if key not in known:
                     cells = key[0] * self.regions + self.tree.leaves[key[1]]
                     cells = cells[self.recent.row_of[cells] >= 0]
-                    known[key] = (1.0 + np.count_nonzero(self.down[cells])) / (1.0 + len(cells))
-                    if self._now - self.incidents[key[0]].regions[key[1]].detected > self.parameters.joining_minutes:
-                        known[key] *= self.parameters.late_joining
-                share[i] = max(share[i], known[key])
-        return share
+                    share = (1.0 + np.count_nonzero(self.down[cells])) / (1.0 + len(cells))
+                    age = self._now - self.incidents[key[0]].regions[key[1]].detected
+                    known[key] = (
+                        float(p.joined_log10 + np.log10(share) - max(age - p.soon_minutes, 0) / p.joining_minutes),
+                        bool(share >= p.soon_share and age <= p.soon_minutes),
+                    )
+                bar[i] = max(bar[i], known[key][0])
+                soon[i] |= known[key][1]
+        return bar, soon
 
     def _late(self, rows: IntArray) -> FloatArray:
         """Reports still to come after a restoration, per window: no new outage is seen in them."""
@@ -238,7 +259,7 @@ class Opening(Grouping, Weighing):
         if n < 4 or n < 1.7 * e:
             return False
         mean = np.array([1.2 * e + 1e-4])
-        shape = null_shape(mean, np.array([0.03]), np.array([1e9]), p.clumping)
+        shape = null_shape(mean, np.array([p.shared_dispersion]), np.array([1e9]), p.clumping)
         if log10_tail(np.array([n]), mean, shape)[0] >= 0.6 * p.shared_pool_log10:
             return False
         fresh = bool(self.shared_until[region] <= minute)
@@ -279,16 +300,22 @@ class Opening(Grouping, Weighing):
         return bool(log10_tail(np.array([rest_n]), mean, shape)[0] < 0.5 * p.pool_log10)
 
     def _changed(self, row: int) -> bool:
-        """Where less than a day is known: whether the last quarter of an hour differs from the two hours before it."""
-        minute = self._now
+        """Where hardly anything is known: whether the last minutes exceed the two hours before them, which are then all
+        that the level is known from.
+        """
+        p, minute = self.parameters, self._now
         assert self._first_minute is not None
         seen = min(minute - self._first_minute + 1, SPAN - 8)
-        if seen < 30:
+        if seen < p.young_least_minutes:
             return False
         course = self.recent.ordered(row, minute, seen)
-        now, past = course[-15:].sum(), course[:-15].sum()
-        usual = (past + 1.0) * 15.0 / (seen - 15)
-        return bool(now >= self.parameters.young_ratio * usual)
+        now = np.array([5, 15])
+        count = np.array([course[-w:].sum() for w in now])
+        past = course.sum() - count + 1.0
+        mean = p.young_ratio * now * past / (seen - now)
+        dispersion = np.full(len(now), self.recent.dispersion[self.recent.cell[row] // self.regions])
+        shape = null_shape(mean, dispersion, past, p.clumping)
+        return bool((log10_tail(count, mean, shape) <= p.young_log10).any())
 
     def _echo_of(self, service: int, region: int) -> Incident | None:
         """The incident that explains the rise of ``service``, if one does: in this country, and in the world

@@ -14,13 +14,15 @@ class Parameters:
 
     Onset: ``clumping`` extra variance per report; ``null_inflation`` (leaf) and ``pool_null_inflation`` the factor on
     the expected count that a rise must also exceed; ``least_ratio`` observed / expected; ``leaf_log10`` for a cell on
-    its own, ``pool_log10`` for a
-    region with regions in it (half of it must remain without the parts that explain it), ``joined_log10`` for a cell
-    of a service all of whose other regions are down (see ``Opening._share_down``; after ``joining_minutes`` their
-    share counts ``late_joining`` times), ``shared_log10`` for a cell where several services rise (pool at
-    ``shared_pool_log10`` and ``shared_ratio``); ``*_reports`` and ``*_networks`` are least counts, and
-    n reports beyond normal need n ** ``network_spread`` networks beyond normal,
-    improbable at ``network_log10`` themselves.
+    its own, ``pool_log10`` for a region with regions in it (half of it must remain without the parts that explain it);
+    in windows up to ``burst_minutes`` both ask for ``burst_log10`` or ``pool_burst_log10`` more. ``joined_log10`` for a
+    cell of a service all of whose other regions are down (see ``Opening._joining_bar``), from ``soon_minutes`` on a
+    power of ten less every ``joining_minutes``; until then ``soon_reports`` suffice where ``soon_share`` are down.
+    ``shared_log10`` for a cell where several services rise (pool at ``shared_pool_log10`` and ``shared_ratio``, under
+    ``shared_null_inflation`` and ``shared_dispersion``); ``*_reports`` and ``*_networks`` are least counts,
+    and n reports beyond normal need n ** ``network_spread`` networks beyond normal, improbable at ``network_log10``.
+    ``young_*``: where less than ``young_minutes`` are known, the last minutes must exceed ``young_ratio`` times the two
+    hours before at ``young_log10``.
     ``unknown_reports`` is the least count where no baseline exists. ``busy_*``: the ratio of the rest of a country to
     its expectation, shrunk by so many pseudo reports and believed up to so much.
 
@@ -62,13 +64,20 @@ class Parameters:
     pool_null_inflation: float = 2.2
     busy_pseudo_reports: float = 3.0
     busy_most: float = 4.0
-    joining_minutes: int = 60
-    late_joining: float = 0.01
+    joining_minutes: float = 40.0
+    soon_reports: int = 2
+    soon_share: float = 0.5
+    soon_minutes: int = 20
+    burst_log10: float = 1.0
+    pool_burst_log10: float = 1.0
+    burst_minutes: int = 8
+    shared_null_inflation: float = 1.25
+    shared_dispersion: float = 0.03
     least_ratio: float = 2.5
-    leaf_log10: float = -7.5
-    pool_log10: float = -7.0
+    leaf_log10: float = -6.5
+    pool_log10: float = -6.0
     joined_log10: float = -2.0
-    shared_log10: float = -4.0
+    shared_log10: float = -4.5
     shared_pool_log10: float = -6.0
     leaf_reports: int = 5
     pool_reports: int = 6
@@ -77,7 +86,9 @@ class Parameters:
     shared_ratio: float = 2.0
     unknown_reports: int = 15
     young_minutes: float = 4000.0
-    young_ratio: float = 6.0
+    young_ratio: float = 2.5
+    young_log10: float = -4.0
+    young_least_minutes: int = 30
     held_minutes: int = 360
     least_networks: int = 6
     joined_networks: int = 3

@@ -72,6 +72,14 @@ class Setting:
 _LOG = "log₁₀ of a probability"
 SETTINGS = (
     Setting("leaf_log10", "Bar for a region", _LOG, -15, -2, "How improbable a rise must be to open a region alone."),
+    Setting(
+        "burst_log10",
+        "Higher bar for a burst",
+        "powers of ten",
+        0,
+        6,
+        "Added to the bar of a region within eight minutes.",
+    ),
     Setting("pool_log10", "Bar for a country or the world", _LOG, -15, -2, "The same for a region that holds others."),
     Setting(
         "joined_log10", "Bar for joining", _LOG, -10, -1, "The same where all other regions of its country are down."

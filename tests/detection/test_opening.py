@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
 from reports.detection.baseline import Baseline, fit
@@ -93,3 +96,61 @@ def test_the_evidence_of_a_region_says_how_busy_the_rest_of_its_country_was(
     usual = 2 * BUSY * evidence.window_minutes
     assert evidence.figures["rest_of_country"] == pytest.approx((rest + 3) / (usual + 3), rel=0.1)
     assert rest > 1.2 * usual
+
+
+@pytest.mark.parametrize("services", [(0, 1, 2, 3), (0,)])
+def test_after_a_gap_of_the_collection_nothing_opens_and_the_slow_factor_is_as_before(
+    topology: Topology, busy_baseline: Baseline, services: tuple[int, ...]
+) -> None:
+    crowd = busy_crowd(420)
+    crowd.reports[services, :, 160:250] = 0
+    engine = Engine(topology, busy_baseline)
+    assert not of(watched(engine, crowd, 0, 420), OPENED)
+    again = Engine(topology, busy_baseline)
+    watched(again, crowd, 0, 270)
+    row = again.recent.row_of[ALPHA * 7 + ENGLAND]
+    assert again.recent.slow_factors(int(row), START + 269, 10)[0] == pytest.approx(1.0, abs=0.1)
+
+
+@pytest.mark.parametrize("factor", [0.5, 2.0])
+def test_a_level_that_shifts_opens_nothing_and_hides_no_outage(
+    topology: Topology, busy_baseline: Baseline, factor: float
+) -> None:
+    crowd = busy_crowd(700)
+    shifted = crowd.rng.poisson(factor * BUSY, (4, 4, 550))
+    crowd.reports[:, LEAVES, 150:] = shifted
+    crowd.down(ALPHA, ENGLAND, 680, 700, 8 * BUSY * factor)
+    opened = of(watched(Engine(topology, busy_baseline), crowd, 0, 700), OPENED)
+    assert [d.region for d in opened] == [ENGLAND]
+    assert 680 <= opened[0].decided - START <= 684
+
+
+def test_a_service_with_two_reports_a_day_opens_on_a_crowd_and_not_on_a_few(topology: Topology) -> None:
+    history = steady_history(topology)
+    rare = (history.service == ALPHA) & (np.arange(len(history.bin)) % 370 != 0)
+    kept = {name: getattr(history, name)[~rare] for name in ("service", "region", "bin", "reports")}
+    found = fit(replace(history, **kept), topology)
+
+    def opened(reports: int) -> list[int]:
+        crowd = Crowd(220)
+        crowd.reports[ALPHA] = 0
+        crowd.reports[ALPHA, ENGLAND, 150 : 150 + 3 * reports : 3] = 1
+        return [d.region for d in of(watched(Engine(topology, found), crowd, 0, 220), OPENED)]
+
+    assert opened(3) == []
+    assert ENGLAND in opened(12)
+
+
+def test_a_young_service_opens_on_what_exceeds_its_own_last_hours(topology: Topology) -> None:
+    def opened(before: float, after: float, hours: int) -> bool:
+        crowd = Crowd(60 * hours + 30)
+        crowd.reports[ALPHA] = 0
+        crowd.down(ALPHA, ENGLAND, 0, 60 * hours, before)
+        crowd.down(ALPHA, ENGLAND, 60 * hours, 60 * hours + 30, after)
+        found = watched(Engine(topology, Baseline.empty(topology)), crowd, 0, 60 * hours + 30)
+        return bool(of(found, OPENED))
+
+    assert not opened(0.05, 0.05, 1)
+    assert not opened(2.0, 4.0, 2)
+    assert opened(2.0, 20.0, 2)
+    assert opened(0.05, 3.0, 2)

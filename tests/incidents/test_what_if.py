@@ -91,7 +91,9 @@ def test_the_first_run_finds_what_the_site_itself_found(past: World, duty: User)
 
 
 def test_looser_settings_open_more(past: World, duty: User):
-    done = answered(ask(past, duty, {"leaf_log10": -2.5, "leaf_reports": 2, "least_networks": 1}), past)
+    done = answered(
+        ask(past, duty, {"leaf_log10": -2.5, "burst_log10": 0, "leaf_reports": 2, "least_networks": 1}), past
+    )
     assert done.result["more"]
     assert not done.result["missed"]
 
