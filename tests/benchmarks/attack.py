@@ -22,7 +22,7 @@ from reports.clock import minute_of
 from reports.detection.baseline import Baseline, History, fit
 from reports.detection.decisions import Decision, DecisionKind, MinuteCounts, Topology
 from reports.detection.engine import Engine, Parameters
-from reports.intake import shapes, weighing
+from reports.intake import catalogue, shapes, weighing
 from reports.intake.drain import drain
 from reports.intake.submission import Post, submit_many
 from reports.models import Category, Provider, Region, Report, Service
@@ -116,6 +116,8 @@ def _service() -> Service:
     _services.append(
         Service.objects.create(slug=f"service-{number}", name=f"Service {number}", provider=provider, category=category)
     )
+    # Or the intake would go on with the catalogue that it read before.
+    catalogue.read()
     return _services[-1]
 
 
