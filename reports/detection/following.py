@@ -139,18 +139,26 @@ class Following(Opening):
         span = outage.span(minute, KEPT)
         origin = minute - len(span) + 1
         kin = self._kin(incident, outage)
-        found = assess(
-            outage.reports[span],
-            outage.votes[span],
-            self.recent.course(row, minute, len(span)),
-            outage.blind[span],
-            max(outage.onset - origin, 0),
-            self.habits,
-            p,
-            kin=kin,
-            company=self._company(incident, outage),
-            said=outage.said - origin if outage.said else None,
-        )
+        company = self._company(incident, outage)
+
+        def assessed(votes: FloatArray) -> Assessment | None:
+            return assess(
+                outage.reports[span],
+                votes,
+                self.recent.course(row, minute, len(span)),
+                outage.blind[span],
+                max(outage.onset - origin, 0),
+                self.habits,
+                p,
+                kin=kin,
+                company=company,
+                said=outage.said - origin if outage.said else None,
+            )
+
+        found = assessed(outage.votes[span])
+        if found is not None and found.votes > 0 and found.probability >= 0.5 and not self._voted_by_many(outage):
+            # A provider, or whoever likes to hide an outage, may vote itself back: a few networks are not heard.
+            found = assessed(np.zeros(len(span)))
         outage.judge_at = minute + (
             1 if found and found.probability > 0.6 else 3 if found and found.probability > 0.1 else 6
         )
@@ -176,6 +184,13 @@ class Following(Opening):
             self._tell(DecisionKind.UNKNOWN, incident, outage, self._findings(found))
         elif outage.state == "unknown" and minute - outage.noticed >= p.forgotten_minutes:
             self._end(incident, outage, "forgotten")
+
+    def _voted_by_many(self, outage: Outage) -> bool:
+        """Whether the votes come from enough networks for the reports there were, where networks are recorded."""
+        networks = self._sum(outage.service, outage.region, SPAN, "working_networks")
+        p = self.parameters
+        needed = min(max(p.least_votes, p.voting_networks * outage.total_reports), p.least_networks)
+        return networks is None or networks >= needed
 
     def _kin(self, incident: Incident, outage: Outage) -> FloatArray:
         """What the other regions of the incident say about how this crowd's reports fade; each has a limited voice."""

@@ -165,23 +165,27 @@ class Opening(Grouping, Weighing):
         late: FloatArray = recent.tail_size[rows][:, None] * p.late_minutes * amount
         return late
 
-    def _is_crowd(self, row: int, service: int, region: int, found: Rises, k: int, rule: str) -> bool:
+    def _is_crowd(
+        self, row: int, service: int, region: int, found: Rises, k: int, rule: str, threshold: float
+    ) -> bool:
         """Whether the rise is one of networks too, where they were recorded: a household or a brigade is no crowd.
 
-        The ordinary reports of the window come from networks of their own; the excess must bring its own.
+        The ordinary reports of the window come from networks of their own: the excess must bring its own, and pass the
+        threshold still where no network is believed more than a few reports.
         """
         p, recent = self.parameters, self.recent
         networks = self._distinct_networks(service, region, WINDOWS[int(found.window[k])])
         if networks is None:
             return True
-        usual = float(found.expected[k])
+        usual, observed = float(found.expected[k]), float(found.observed[k])
         least = p.joined_networks if rule in LOWERED_RULES else p.least_networks
-        excess = max(float(found.observed[k]) - usual, 0.0)
-        if networks - usual < max(float(least), excess**p.network_spread):
+        if networks - usual < max(float(least), max(observed - usual, 0.0) ** p.network_spread):
             return False
-        mean = np.array([usual + 1e-4])
+        believed = min(observed, p.reports_per_network * networks)
+        inflation = p.pool_null_inflation if self.tree.has_children[region] else p.null_inflation
+        mean = np.array([inflation * usual + 1e-4])
         shape = null_shape(mean, recent.dispersion[[service]], recent.strength[[row]], p.clumping)
-        return bool(log10_tail(np.array([float(networks)]), mean, shape)[0] <= p.network_log10)
+        return bool(log10_tail(np.array([believed]), mean, shape)[0] <= threshold)
 
     def _consider(self, row: int, service: int, region: int, found: Rises, k: int, rule: str, threshold: float) -> bool:
         """A cell rose beyond its threshold: open it, unless something else explains the rise. Whether it opened."""
@@ -193,7 +197,7 @@ class Opening(Grouping, Weighing):
         busy = self._busy(service, region, window) if rule == "cell" else 1.0
         if busy > 1.0 and not self._stands_out(row, service, found, k, busy, threshold):
             return False
-        if not self._is_crowd(row, service, region, found, k, rule):
+        if not self._is_crowd(row, service, region, found, k, rule, threshold):
             return False
         if self.recent.baseline.exposure[service] < self.parameters.young_minutes and not self._changed(row):
             return False

@@ -20,7 +20,8 @@ class Parameters:
     power of ten less every ``joining_minutes``; until then ``soon_reports`` suffice where ``soon_share`` are down.
     ``shared_log10`` for a cell where several services rise (pool at ``shared_pool_log10`` and ``shared_ratio``, under
     ``shared_null_inflation`` and ``shared_dispersion``); ``*_reports`` and ``*_networks`` are least counts,
-    and n reports beyond normal need n ** ``network_spread`` networks beyond normal, improbable at ``network_log10``.
+    and n reports beyond normal need n ** ``network_spread`` networks beyond normal; a network is believed
+    ``reports_per_network`` on average at most.
     ``young_*``: where less than ``young_minutes`` are known, the last minutes must exceed ``young_ratio`` times the two
     hours before at ``young_log10``.
     ``unknown_reports`` is the least count where no baseline exists. ``busy_*``: the ratio of the rest of a country to
@@ -53,7 +54,8 @@ class Parameters:
     minute, and a bound is a whole minute).
 
     Votes: ``vote_minutes`` mean delay of a "works again", ``vote_shares`` the shares of reporters who may answer,
-    ``wrong_votes`` the share who answer so while it is down (prior, worth ``wrong_votes_weight`` reports).
+    ``wrong_votes`` the share who answer so while it is down (prior, worth ``wrong_votes_weight`` reports);
+    ``voting_networks`` networks a report that votes must come from, between ``least_votes`` and ``least_networks``.
 
     Gaps: ``gap_expected`` reports that must have been due from a silent place, ``gap_late_share`` the share of the late
     reports of an end counted as due.
@@ -93,7 +95,7 @@ class Parameters:
     least_networks: int = 6
     joined_networks: int = 3
     network_spread: float = 0.45
-    network_log10: float = -3.0
+    reports_per_network: float = 1.5
     pool_window: int = 60
     pool_back_share: float = 0.9
     shared_minutes: int = 45
@@ -143,6 +145,7 @@ class Parameters:
     wrong_votes: float = 0.02
     wrong_votes_weight: float = 50.0
     least_votes: int = 3
+    voting_networks: float = 0.1
     vote_window: int = 15
     interval_slack: tuple[int, int] = (1, 2)
     statement_weight: float = 5.0

@@ -33,7 +33,7 @@ QUIET = 130
 MINUTES = 200
 REGIONS = ("001", "GB", "GB-ENG", "GB-SCT")
 USUAL = {"GB-ENG": 0.4, "GB-SCT": 0.02}
-UNGUARDED = Parameters(least_networks=3, network_spread=0.0, network_log10=0.0)
+UNGUARDED = Parameters(least_networks=3, network_spread=0.0, reports_per_network=1e9)
 
 
 @dataclass(frozen=True)
