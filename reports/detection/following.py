@@ -155,7 +155,10 @@ class Following(Opening):
                 said=outage.said - origin if outage.said else None,
             )
 
-        found = assessed(outage.votes[span])
+        votes = outage.votes[span]
+        # Hardly half of those who reported ever answer: what is beyond that comes from others.
+        votes = votes * min(1.0, p.voters_most * outage.total_reports / max(float(votes.sum()), 1.0))
+        found = assessed(votes)
         if found is not None and found.votes > 0 and found.probability >= 0.5 and not self._voted_by_many(outage):
             # A provider, or whoever likes to hide an outage, may vote itself back: a few networks are not heard.
             found = assessed(np.zeros(len(span)))

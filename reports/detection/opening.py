@@ -165,9 +165,7 @@ class Opening(Grouping, Weighing):
         late: FloatArray = recent.tail_size[rows][:, None] * p.late_minutes * amount
         return late
 
-    def _is_crowd(
-        self, row: int, service: int, region: int, found: Rises, k: int, rule: str, threshold: float
-    ) -> bool:
+    def _is_crowd(self, row: int, service: int, region: int, found: Rises, k: int, rule: str, threshold: float) -> bool:
         """Whether the rise is one of networks too, where they were recorded: a household or a brigade is no crowd.
 
         The ordinary reports of the window come from networks of their own: the excess must bring its own, and pass the

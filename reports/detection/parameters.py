@@ -55,7 +55,8 @@ class Parameters:
 
     Votes: ``vote_minutes`` mean delay of a "works again", ``vote_shares`` the shares of reporters who may answer,
     ``wrong_votes`` the share who answer so while it is down (prior, worth ``wrong_votes_weight`` reports);
-    ``voting_networks`` networks a report that votes must come from, between ``least_votes`` and ``least_networks``.
+    ``voting_networks`` networks a report that votes must come from, between ``least_votes`` and ``least_networks``; at most
+    ``voters_most`` votes a report are believed.
 
     Gaps: ``gap_expected`` reports that must have been due from a silent place, ``gap_late_share`` the share of the late
     reports of an end counted as due.
@@ -146,6 +147,7 @@ class Parameters:
     wrong_votes_weight: float = 50.0
     least_votes: int = 3
     voting_networks: float = 0.1
+    voters_most: float = 0.5
     vote_window: int = 15
     interval_slack: tuple[int, int] = (1, 2)
     statement_weight: float = 5.0

@@ -53,7 +53,7 @@ class Attack:
 def run() -> dict[str, Any]:
     """Which attacks open, close or drown an outage."""
     openings = [Attack(n, bots, region=r) for r in USUAL for n in (1, 3, 5, 6, 8, 12, 20, 40) for bots in (2, 40)]
-    closings = [Attack(n, 40, "working", at=QUIET + 30, over=15, real=2.0) for n in (1, 3, 5, 6, 8, 12, 20)]
+    closings = [Attack(n, 40, "working", at=QUIET + 30, over=15, real=2.0) for n in (1, 3, 5, 8, 12, 20, 40)]
     beside = [Attack(n, 200, real=2.0) for n in (1, 5, 20)]
     figures: dict[str, Any] = {}
     for label, guarded in (("without guard", False), ("with guard", True)):

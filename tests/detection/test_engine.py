@@ -260,12 +260,13 @@ class Networked(Crowd):
             working_networks=np.minimum(counts.working, 1),
         )
 
-    fresh = once = 10**9
-    """Networks that a cell, and the service anywhere, still have to show in a minute from 150 on."""
+    fresh: int | None = None
+    once: int | None = None
+    """Networks that a cell, and the service anywhere, have yet to show from minute 150 on; ``None``: ever new ones."""
 
     @staticmethod
-    def networks_of(reports: np.ndarray, most: int, at: int) -> np.ndarray:
-        return reports if at < 150 else np.minimum(reports, most if at == 150 else 0)
+    def networks_of(reports: np.ndarray, most: int | None, at: int) -> np.ndarray:
+        return reports if at < 150 or most is None else np.minimum(reports, most if at == 150 else 0)
 
 
 @pytest.mark.parametrize("rate", [3.0, 40.0])
@@ -290,6 +291,19 @@ def test_a_crowd_from_many_networks_is_found_as_ever(engine: Engine) -> None:
     crowd.down(ALPHA, WALES, 150, 260, 3.0)
     opened = of(watched(engine, crowd, 0, 260), DecisionKind.OPENED, WALES)
     assert opened[0].decided - START <= 155
+
+
+@pytest.mark.parametrize(("voters", "restored"), [(1, False), (12, True)])
+def test_votes_of_a_few_networks_bring_no_region_back(engine: Engine, voters: int, restored: bool) -> None:
+    crowd = Networked(420)
+    age = np.arange(250)
+    for region in LEAVES:
+        crowd.reports[ALPHA, region, 150:400] += crowd.rng.poisson(5.0 * (0.05 + 0.95 * np.exp(-age / 25)))
+        # Thirty votes; of a crowd one each minute and network, of a brigade all within so many minutes.
+        votes = 300 + np.arange(30) % voters
+        np.add.at(crowd.working[ALPHA, region], votes, 1)
+    back = of(watched(engine, crowd, 0, 340), DecisionKind.RESTORED)
+    assert bool([d for d in back if d.basis is Basis.VOTES]) is restored
 
 
 def test_an_engine_remembers_what_it_knew_of_networks(topology: Topology, baseline: Baseline) -> None:
