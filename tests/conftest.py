@@ -28,6 +28,11 @@ pytest_plugins = ["tests.browser_fixtures"]
 _STARTED_FROM = {name: os.environ.get(name, "") for name in ("DATABASE_URL", "REDIS_URL")}
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """How long to look for what nobody thought of."""
+    parser.addoption("--fuzz-examples", type=int, metavar="N", help="so many random examples, not the same few")
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Points the settings to this run's own folder and servers, before Django reads them."""
@@ -44,6 +49,14 @@ def pytest_configure(config: pytest.Config) -> None:
     for name in ("DEBUG", "REPLAY", "ADMIN_USER", "ADMIN_PASSWORD", "ALLOWED_HOSTS", "TRUSTED_PROXIES", "HTTPS"):
         os.environ.pop(name, None)
     os.environ["DJANGO_SETTINGS_MODULE"] = "outagemap.settings"
+
+    # What was tried yesterday is tried today: a failure is one of this change. With the option, look further instead.
+    import hypothesis
+
+    examples = config.getoption("--fuzz-examples")
+    hypothesis.settings.register_profile("suite", derandomize=True)
+    hypothesis.settings.register_profile("further", max_examples=examples or 100)
+    hypothesis.settings.load_profile("further" if examples else "suite")
 
     import django
     from django.conf import settings

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from threading import Barrier, Thread
 from typing import Any
 
@@ -35,6 +35,24 @@ def test_a_forged_header_changes_nothing_behind_a_proxy(forged: list[str]):
     seen = ",".join([*forged, " 203.0.113.9"])
     assert client_address("10.0.0.1", [seen], trusted=PROXIES) == "203.0.113.9"
     assert client_address("10.0.0.1", [*forged, "203.0.113.9, 10.7.7.7"], trusted=PROXIES) == "203.0.113.9"
+
+
+_ADDRESS = st.ip_addresses().map(str)
+_HOP = (
+    _ADDRESS
+    | st.builds("[{}]:{}".format, st.ip_addresses(v=6), st.integers(0, 99999))
+    | st.builds("{}:{}".format, st.ip_addresses(v=4), st.integers(0, 99999))
+    | st.builds("::ffff:{}".format, st.ip_addresses(v=4))
+    | st.binary(max_size=20).map(lambda raw: raw.decode("latin-1"))
+)
+
+
+@given(_ADDRESS | st.text(max_size=20), st.lists(st.lists(_HOP, max_size=4).map(",".join), max_size=3), st.booleans())
+def test_whatever_headers_say_an_address_is_found_and_it_is_one(peer: str, forwarded: list[str], behind: bool):
+    everybody = [ip_network("0.0.0.0/0"), ip_network("::/0")] if behind else []
+    found = client_address(peer, forwarded, trusted=everybody)
+    assert str(ip_address(found)) == found
+    assert pseudonyms(found, client="", keys=Secrets(b"today", None)).person
 
 
 @pytest.mark.parametrize(
