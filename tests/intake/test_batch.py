@@ -121,16 +121,16 @@ def test_lines_may_be_cut_anywhere_and_blank_ones_are_no_items(token: str):
 
 
 def test_the_same_ids_again_are_duplicates_and_count_once(token: str):
-    items = [item() for _ in range(5)]
-    assert answer([*items, items[0]], token=token).json == {"accepted": 5, "duplicates": 1, "rejected": []}
-    assert answer([*items, item()], token=token).json == {"accepted": 1, "duplicates": 5, "rejected": []}
+    items = [item() for _ in range(4)]
+    assert answer([*items, items[0]], token=token).json == {"accepted": 4, "duplicates": 1, "rejected": []}
+    assert answer([*items, item()], token=token).json == {"accepted": 1, "duplicates": 4, "rejected": []}
     # In one call or in several at once.
     more = [item() for _ in range(3)]
     told = [one.json for one in asked(*(ask(lines(more), token=token) for _ in range(3)))]
     assert sum(one["accepted"] for one in told) == 3
     assert sum(one["duplicates"] for one in told) == 6
     drain(now=datetime.now(UTC))
-    assert Report.objects.filter(counted=True).count() == 9
+    assert Report.objects.filter(counted=True).count() == Report.objects.count() == 8
 
 
 def test_what_is_wrong_is_said_by_index_and_the_rest_goes_on(token: str):
