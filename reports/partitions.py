@@ -23,6 +23,9 @@ BATCHES_KEPT = timedelta(days=7)
 # For how long the id of a block stays taken of which an earlier attempt may still come about: no server wakes up later.
 BLOCK_IDS_KEPT = timedelta(hours=1)
 
+# For so long a drop waits for whoever uses the reports, and makes those wait who come after it.
+LOCK_SECONDS = 5.0
+
 PREFIX = "reports_report_"
 _LOCK = 0x6F75_7461_0001
 
@@ -70,7 +73,7 @@ def drop_before(day: date) -> list[str]:
     for name in old:
         with transaction.atomic(), connection.cursor() as cursor:
             # Dropping has to lock the whole table for a moment. Rather try again in the next run than make it wait.
-            cursor.execute("SET LOCAL lock_timeout = '5s'")
+            cursor.execute("SELECT set_config('lock_timeout', %s, true)", [f"{round(LOCK_SECONDS * 1000)}ms"])
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
             cursor.execute(f"DROP TABLE IF EXISTS {name}")
     return old

@@ -50,6 +50,7 @@ def test_lines_are_the_same_however_the_body_is_cut(body: bytes, cuts: list[int]
 
 def test_of_a_line_that_never_ends_little_is_kept():
     kept = 0
+    generator: Any = None
 
     async def chunks() -> AsyncIterator[bytes]:
         nonlocal kept
@@ -62,7 +63,6 @@ def test_of_a_line_that_never_ends_little_is_kept():
         generator = bulk._lines(chunks())
         return [line async for line in generator]
 
-    generator: Any = None
     assert asyncio.run(run()) == [bulk._TOO_LONG]
     assert kept <= bulk.LINE_LIMIT
 
