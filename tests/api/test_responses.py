@@ -115,3 +115,9 @@ def test_an_unknown_call_is_told_so_in_the_shape_of_the_other_errors(client, db,
     response = client.get(path)
     assert response.status_code == 404
     assert list(response.json()) == ["detail"]
+
+
+@pytest.mark.parametrize("path", ["incidents/a%0Ab/", "incidents/a%0Ab/export.csv", "services/%0A/counts/", "nothing/"])
+def test_an_address_nobody_knows_is_answered_as_json_whatever_is_in_it(client, db, path: str):
+    response = client.get(f"/api/v1/{path}", follow=True)
+    assert (response.status_code, list(response.json())) == (404, ["detail"])
