@@ -9,7 +9,7 @@ import pytest
 import yaml
 from django.conf import settings
 
-from reports.management.commands.up import QUEUES
+from reports.management.commands.up import QUEUES, WEB_LIMITS
 
 ROOT = Path(__file__).parent.parent
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
@@ -27,6 +27,11 @@ def test_every_command_names_a_program_of_the_environment():
     for name, service in OURS.items():
         program = service.get("command", image_command())[0]
         assert Path(sys.executable).with_name(program).exists(), f"{name} runs {program}"
+
+
+def test_the_web_server_takes_as_many_connections_in_a_container():
+    command = image_command()
+    assert tuple(command[command.index("--backlog") : -1]) == WEB_LIMITS
 
 
 def test_every_queue_has_a_worker_and_every_worker_a_queue():

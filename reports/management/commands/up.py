@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import secrets
 import signal
 import socket
@@ -29,6 +30,10 @@ SERVERS, WORK, WEB = 0, 1, 2
 # A database that was killed first replays its log, which may take minutes and must not be cut short.
 RECOVERY_SECONDS = 900.0
 QUEUES = ("drain", "watch", "slow")
+# The server's own limit is 1,024 connections, idle ones included, and 30 s for a request's head: one slow client
+# could keep everybody else out. A connection costs some kilobytes; a head that takes 5 s is not sent in earnest.
+WEB_LIMITS = ("--backlog", "4096", "--backpressure", "16384", "--http1-header-read-timeout", "5000")
+WEB_FILES = 20_000
 
 
 class Command(BaseCommand):
@@ -48,6 +53,7 @@ class Command(BaseCommand):
         if options["prepare"]:
             prepare(self._tell)
             return
+        _allow_many_connections()
         os.environ["REPLAY"] = options["replay"] or settings.REPLAY
         if options["replay"] and not settings.ADMIN_USER:
             os.environ["ADMIN_USER"] = "admin"
@@ -187,13 +193,21 @@ def _web_command() -> tuple[str, ...]:
     granian = str(Path(sys.executable).with_name("granian"))
     options = ["--interface", "asgi", "--host", settings.HOST, "--port", str(settings.PORT), "--no-ws"]
     options += ["--workers", str(settings.WEB_WORKERS), "--respawn-failed-workers", "--respawn-interval", "0.2"]
-    options += ["--workers-kill-timeout", "10", "--log-level", "warning"]
+    options += ["--workers-kill-timeout", "10", "--log-level", "warning", *WEB_LIMITS]
     return (granian, *options, "outagemap.asgi:application")
 
 
 def _worker_options(queue: str) -> tuple[str, ...]:
     options = ["worker", "--pool", "solo", "--queues", queue, "--hostname", f"{queue}@%h"]
     return (*options, "--without-gossip", "--without-mingle", "--loglevel", settings.LOG_LEVEL)
+
+
+def _allow_many_connections() -> None:
+    """Each connection is an open file; what starts from here inherits the limit."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY:
+        wanted = WEB_FILES if hard == resource.RLIM_INFINITY else min(WEB_FILES, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
 
 
 def _require_free_port() -> None:
