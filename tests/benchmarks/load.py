@@ -32,10 +32,11 @@ class Load:
 
 
 def report_request(number: int, *, service: str = "whatsapp", region: str = "GB-ENG") -> bytes:
-    """A report by a person of their own: everybody has another browser."""
+    """A report by a person of their own: everybody has another browser and, where our proxy is believed, network."""
     body = json.dumps({"service": service, "region": region, "problem": "messages"})
     return (
         "POST /api/v1/reports/ HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        f"X-Forwarded-For: {20 + (number >> 16) % 80}.{number >> 8 & 255}.{number & 255}.7\r\n"
         f"User-Agent: browser {number}\r\nContent-Length: {len(body)}\r\n\r\n{body}"
     ).encode()
 
