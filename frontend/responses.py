@@ -78,6 +78,11 @@ def data(body: Mapping[str, object], *, seconds: int = 0, code: int = 200) -> Js
     return JsonResponse(dict(body), status=code, headers={"Cache-Control": keep})
 
 
+def kept_aside() -> HttpResponse:
+    """Thanks for a report that was accepted while the database is away; asks no table."""
+    return HttpResponse(render_to_string("503.html", {"stored": True}), headers={"Cache-Control": "no-store"})
+
+
 def unavailable(request: HttpRequest, fields: Mapping[str, str]) -> HttpResponse:
     """The page for a form that could not be stored: it asks no table, and its button sends ``fields`` again."""
     body = render_to_string("503.html", {"action": request.path, "fields": fields})

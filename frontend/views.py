@@ -19,7 +19,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from frontend import calibration, charts, counts, course, drawings, maps, places, words
 from frontend.nesting import own_people, parts, people_affected
-from frontend.responses import answer, data, drawing, page, unavailable
+from frontend.responses import answer, data, drawing, kept_aside, page, unavailable
 from reports import clock, status
 from reports.intake import guard, inbox, submission
 from reports.status.answers import (
@@ -239,6 +239,9 @@ def report(request: HttpRequest, slug: str) -> HttpResponseBase:
         return _refused(request, slug, form, invalid.errors)
     except inbox.Unavailable:
         return unavailable(request, {name: value for name, value in form.items() if value})
+    if inbox.database_is_away():
+        # The receipt's page would have to ask it.
+        return kept_aside()
     place = f"{reverse('reported', args=[accepted.service])}?receipt={accepted.receipt}"
     return SeeOther(place)
 

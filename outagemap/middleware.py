@@ -26,9 +26,12 @@ from django.middleware.security import SecurityMiddleware
 from django.template.loader import render_to_string
 from django.utils.deprecation import MiddlewareMixin
 
+from reports.intake import inbox
+
 logger = logging.getLogger(__name__)
 
 RETRY_AFTER_SECONDS = 5
+_HEALTH = frozenset({"/healthz", "/readyz"})
 
 Next = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
 
@@ -86,7 +89,16 @@ class Common(_InLoop, CommonMiddleware):
 
 
 class DatabaseAway(_InLoop):
-    """Says "later" while the database does not answer, instead of "something failed here": nothing here is broken."""
+    """Says "later" while the database does not answer, instead of "something failed here": nothing here is broken.
+
+    Where the intake has found it away, it is not asked: a database that hangs would hold a thread for each page.
+    """
+
+    def process_request(self, request: HttpRequest) -> HttpResponse | None:
+        """503 at once, but for what is sent (reports are still accepted) and for what tells of our health."""
+        if request.method == "POST" or request.path_info in _HEALTH or not inbox.database_is_away():
+            return None
+        return _later(request)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         """503 in the shape of the address, from a template that asks no table; any other failure is left as it is."""
@@ -95,12 +107,16 @@ class DatabaseAway(_InLoop):
         # Without the query, which may hold a place, and without the driver's words, which may hold what was sent.
         reason = type(exception.__cause__ or exception).__name__
         logger.warning("the database is away (%s): %s is told to come again", reason, request.path)
-        headers = {"Retry-After": str(RETRY_AFTER_SECONDS), "Cache-Control": "no-store"}
-        if request.path_info.startswith("/api/v1/"):
-            headers["Access-Control-Allow-Origin"] = "*"
-            body = {"detail": "The database does not answer at the moment. Please ask again."}
-            return JsonResponse(body, status=503, headers=headers)
-        return HttpResponse(render_to_string("503.html"), status=503, headers=headers)
+        return _later(request)
+
+
+def _later(request: HttpRequest) -> HttpResponse:
+    headers = {"Retry-After": str(RETRY_AFTER_SECONDS), "Cache-Control": "no-store"}
+    if request.path_info.startswith("/api/v1/"):
+        headers["Access-Control-Allow-Origin"] = "*"
+        body = {"detail": "The database does not answer at the moment. Please ask again."}
+        return JsonResponse(body, status=503, headers=headers)
+    return HttpResponse(render_to_string("503.html"), status=503, headers=headers)
 
 
 class AdminSessions(_AdminOnly, SessionMiddleware):

@@ -581,6 +581,10 @@ class Coalescer:
                     row = await (await found.execute("SELECT pg_is_in_recovery()")).fetchone()
             except (psycopg.Error, OSError, TimeoutError):
                 continue
+            except Exception:
+                # Whatever it is, the site must not take the database for away for ever.
+                logger.exception("could not ask for the database")
+                continue
             if row != (False,):
                 await found.close()
                 continue
@@ -629,6 +633,12 @@ def coalescer_of_another_thread() -> Coalescer | None:
     if held is None or held.pid != os.getpid() or held.thread == get_ident() or not held.loop.is_running():
         return None
     return held
+
+
+def database_is_away() -> bool:
+    """Whether this process has found the database away, and not yet back: known without asking."""
+    held = _coalescer
+    return held is not None and held.pid == os.getpid() and held.away and held.loop.is_running()
 
 
 def coalescer() -> Coalescer:

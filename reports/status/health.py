@@ -8,13 +8,13 @@ from functools import cache
 
 import redis
 from django.conf import settings
-from django.db import DatabaseError
+from django.db import DatabaseError, OperationalError
 from django.db.models import Count, Min, Q
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from reports import clock, scenarios
-from reports.intake import standby
+from reports.intake import inbox, standby
 from reports.models import DetectorState, DrainBatch, InboxBlock
 from reports.status import snapshots
 from reports.status.answers import PublishedFigure, Readiness, ScenarioBanner
@@ -45,13 +45,16 @@ def readiness(*, now: datetime) -> Readiness:
     blocks = broken = 0
     database = True
     try:
+        if inbox.database_is_away():
+            # One that has stopped would keep the question, too.
+            raise OperationalError
         drained = DrainBatch.objects.order_by("-id").values_list("drained_at", flat=True).first()
         watched = DetectorState.objects.values_list("minute", flat=True).first()
         waiting = Q(broken_at=None, drained_at=None)
-        inbox = InboxBlock.objects.aggregate(
+        lying = InboxBlock.objects.aggregate(
             blocks=Count("id", filter=waiting), since=Min("written_at", filter=waiting), broken=Count("broken_at")
         )
-        blocks, waiting_since, broken = inbox["blocks"], inbox["since"], inbox["broken"]
+        blocks, waiting_since, broken = lying["blocks"], lying["since"], lying["broken"]
     except DatabaseError:
         database = False
         problems.append("The database does not answer.")

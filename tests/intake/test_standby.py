@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
+from threading import Thread
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -15,6 +16,8 @@ import psycopg
 import pytest
 import redis
 from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -432,6 +435,56 @@ def test_a_server_that_starts_without_a_database_says_later(
     monkeypatch.setattr(catalogue, "_fingerprint", lambda: _database_error())
     found = answer(GOOD)
     assert (found.status, found.headers["retry-after"]) == (503, "5")
+
+
+@contextmanager
+def serving() -> Iterator[asyncio.AbstractEventLoop]:
+    """A loop in another thread, with the process's coalescer in it, as a web server has one."""
+    loop = asyncio.new_event_loop()
+    thread = Thread(target=loop.run_forever)
+    thread.start()
+
+    async def begin() -> Coalescer:
+        return inbox.coalescer()
+
+    coalescer = asyncio.run_coroutine_threadsafe(begin(), loop).result()
+    try:
+        yield loop
+    finally:
+        asyncio.run_coroutine_threadsafe(coalescer.close(), loop).result()
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+def test_the_form_is_taken_and_pages_say_later_at_once(committed: Catalogue, away: Callable[[], None], client: Client):
+    def post(person: int) -> Any:
+        form = {"country": "GB", "region": "GB-ENG", "kind": "down"}
+        return client.post("/services/whatsapp/report/", form, headers={"User-Agent": f"browser {person}"})
+
+    catalogue.read()
+    guard.read_secrets(clock.now())
+    with serving():
+        for person in range(3):
+            found = post(person)
+            assert (found.status_code, b"your report is stored" in found.content) == (200, True)
+        with CaptureQueriesContext(connection) as asked_for:
+            for path in ("/", "/services/whatsapp/", "/api/v1/services/"):
+                found = client.get(path)
+                assert (found.status_code, found.headers["Retry-After"]) == (503, "5")
+            health = client.get("/readyz")
+        assert not asked_for.captured_queries
+        assert health.status_code == 503
+        assert (health.json()["database"], health.json()["held_blocks"]) == (False, 3)
+        assert client.get("/healthz").status_code == 200
+        away()
+        end = time.monotonic() + 10
+        while inbox.database_is_away() and time.monotonic() < end:
+            time.sleep(0.05)
+        assert client.get("/api/v1/services/").status_code == 200
+        assert post(4).status_code == 303
+    home()
+    assert len(stored()) == 4
 
 
 # --- Detection and our own health ------------------------------------------------------------------------------------
