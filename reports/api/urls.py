@@ -24,6 +24,7 @@ urlpatterns = [
     path("incidents/<slug:ref>/export.csv", views.IncidentExportView.as_view(), name="incident-export"),
     path("calibration/", views.CalibrationView.as_view(), name="calibration"),
     path("schema/", schema.SchemaView.as_view(), name="schema"),
-    # Only with its slash: without one, Django leads the way to the address that has it. A line break is a character too.
+    # Only with its slash: without one, Django leads the way to the address that has it. A line break is one more
+    # character.
     re_path(r"^(?:[\s\S]*/)?\Z", views.UnknownCallView.as_view()),
 ]

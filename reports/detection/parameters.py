@@ -55,8 +55,8 @@ class Parameters:
 
     Votes: ``vote_minutes`` mean delay of a "works again", ``vote_shares`` the shares of reporters who may answer,
     ``wrong_votes`` the share who answer so while it is down (prior, worth ``wrong_votes_weight`` reports);
-    ``voting_networks`` networks a report that votes must come from, between ``least_votes`` and ``least_networks``; at most
-    ``voters_most`` votes a report are believed.
+    ``voting_networks`` networks a report that votes must come from, between ``least_votes`` and ``least_networks``;
+    at most ``voters_most`` votes a report are believed.
 
     Gaps: ``gap_expected`` reports that must have been due from a silent place, ``gap_late_share`` the share of the late
     reports of an end counted as due.

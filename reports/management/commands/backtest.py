@@ -7,9 +7,9 @@ import csv
 import os
 import sys
 import tempfile
-from array import array
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -17,7 +17,7 @@ import numpy as np
 from django.core.management.base import BaseCommand
 
 from reports.detection.backtest import Ledger, Recording, Row, run
-from reports.detection.decisions import NETWORK_KINDS, Topology
+from reports.detection.decisions import NETWORK_KINDS, IntArray, Topology
 
 WORLD = "001"
 _MINUTE_FORM = "a minute like 2026-01-05T00:00Z"
@@ -173,13 +173,11 @@ def _lines(path: Path, needed: tuple[str, ...]) -> Iterator[tuple[int, dict[str,
 
 
 _NUMBERS = ("reports", "working", *NETWORK_KINDS)
+_ROWS_AT_ONCE = 50_000
 
 
 def read_counts(path: Path, tree: dict[str, tuple[str, int]]) -> tuple[Recording, list[str]]:
     """The counts of a file as arrays, and the slugs of its services in the order of their indices."""
-    place = {code: i for i, code in enumerate(sorted(tree))}
-    services: dict[str, int] = {}
-    columns = {name: array("q") for name in ("minute", "service", "region", *_NUMBERS)}
     with path.open(newline="", encoding="utf-8") as file:
         reader = csv.reader(file)
         header = next(reader, [])
@@ -188,71 +186,108 @@ def read_counts(path: Path, tree: dict[str, tuple[str, int]]) -> tuple[Recording
                 raise InputError(
                     path, 1, f"a header minute,service,region,reports[,working][,networks]; {name} is missing"
                 )
-        at = {name: header.index(name) for name in columns if name in header}
-        _read_rows(path, reader, len(header), at, place, services, columns)
-    arrays = {name: np.frombuffer(column, dtype=np.int64) for name, column in columns.items() if len(column)}
-    if "minute" not in arrays:
-        arrays = {name: np.zeros(0, dtype=np.int64) for name in columns}
-    working = arrays.get("working")
+        table = _Table(path, header, tree)
+        line = reader.line_num
+        while rows := list(islice(reader, _ROWS_AT_ONCE)):
+            table.take(rows, line)
+            line = reader.line_num
+    columns = table.columns()
     recording = Recording(
-        minute=arrays["minute"],
-        service=arrays["service"],
-        region=arrays["region"],
-        reports=arrays["reports"],
-        working=working if working is not None else np.zeros_like(arrays["minute"]),
-        **{name: arrays.get(name) if name in at else None for name in NETWORK_KINDS},
+        minute=columns["minute"],
+        service=columns["service"],
+        region=columns["region"],
+        reports=columns["reports"],
+        working=columns.get("working", np.zeros_like(columns["minute"])),
+        **{name: columns.get(name) for name in NETWORK_KINDS},
     )
-    return recording, list(services)
+    return recording, list(table.services)
 
 
-def _read_rows(
-    path: Path,
-    reader: Any,
-    width: int,
-    at: dict[str, int],
-    place: dict[str, int],
-    services: dict[str, int],
-    columns: dict[str, array[int]],
-) -> None:
-    when, which, where = at["minute"], at["service"], at["region"]
-    minutes, slugs, regions = columns["minute"], columns["service"], columns["region"]
-    numbers = [(columns[name], at[name], name) for name in _NUMBERS if name in at]
-    last_text, minute = "", -1
-    seen: set[int] = set()
-    for fields in reader:
-        if len(fields) != width:
-            raise InputError(path, reader.line_num, f"{width} fields, got {len(fields)}")
-        if fields[when] != last_text:
-            last_text, before = fields[when], minute
-            try:
-                minute = _minute_of(last_text)
-            except ValueError:
-                raise InputError(path, reader.line_num, f"{_MINUTE_FORM}, got {last_text!r}") from None
-            if minute < before:
-                raise InputError(path, reader.line_num, f"minutes in order, {last_text} comes after a later one")
-            if minute > before:
-                seen.clear()
-        region = place.get(fields[where])
-        if region is None:
-            raise InputError(path, reader.line_num, f"a known region, got {fields[where]!r}")
-        if not fields[which]:
-            raise InputError(path, reader.line_num, "a service")
-        service = services.setdefault(fields[which], len(services))
-        cell = service * len(place) + region
-        if cell in seen:
-            raise InputError(path, reader.line_num, "each service and region once a minute")
-        seen.add(cell)
-        minutes.append(minute)
-        slugs.append(service)
-        regions.append(region)
-        for column, index, name in numbers:
-            text = fields[index]
-            if not (text.isascii() and text.isdigit()):
-                if text == "" and name != "reports":
-                    text = "0"
-                else:
-                    raise InputError(path, reader.line_num, f"a whole number of {name}, got {text!r}")
-            column.append(int(text))
+class _Table:
+    """Rows of counts, turned into arrays many at a time: one by one, millions would take a third of the whole time.
+
+    Only where something is wrong with a piece are its rows looked at one by one, to name the line.
+    """
+
+    def __init__(self, path: Path, header: list[str], tree: dict[str, tuple[str, int]]) -> None:
+        self.path = path
+        self.at = {name: header.index(name) for name in ("minute", "service", "region", *_NUMBERS) if name in header}
+        self.width = len(header)
+        self.place = {code: i for i, code in enumerate(sorted(tree))}
+        self.services: dict[str, int] = {}
+        self.minutes: dict[str, int] = {}
+        self.pieces: list[dict[str, IntArray]] = []
+
+    def take(self, rows: list[list[str]], line: int) -> None:
+        """The rows that follow line ``line``. Raises :class:`InputError`."""
+        try:
+            self.pieces.append(self._piece(rows))
+        except (ValueError, TypeError, KeyError):
+            for number, fields in enumerate(rows, line + 1):
+                self._check(fields, number)
+            raise
+
+    def columns(self) -> dict[str, IntArray]:
+        """Everything taken. Raises :class:`InputError` where the minutes are not in order or a cell comes twice."""
+        whole = {
+            name: np.concatenate([np.zeros(0, dtype=np.int64), *(piece[name] for piece in self.pieces)])
+            for name in self.at
+        }
+        minute = whole["minute"]
+        back = np.flatnonzero(np.diff(minute) < 0)
+        if len(back):
+            raise InputError(self.path, int(back[0]) + 3, "minutes in order; this one comes after a later one")
+        if len(minute):
+            cells = len(self.services) * len(self.place)
+            key = (minute - minute[0]) * cells + whole["service"] * len(self.place) + whole["region"]
+            order = np.argsort(key, kind="stable")
+            twice = order[1:][np.diff(key[order]) == 0]
+            if len(twice):
+                raise InputError(self.path, int(twice.min()) + 2, "each service and region once a minute")
+        return whole
+
+    def _piece(self, rows: list[list[str]]) -> dict[str, IntArray]:
+        fields = list(zip(*rows, strict=True))
+        if len(fields) != self.width:
+            raise ValueError
+        of = {name: fields[index] for name, index in self.at.items()}
+        for text in dict.fromkeys(of["minute"]):
+            if text not in self.minutes:
+                self.minutes[text] = _minute_of(text)
+        for slug in dict.fromkeys(of["service"]):
+            if not slug:
+                raise ValueError
+            self.services.setdefault(slug, len(self.services))
+        look_up = {"minute": self.minutes, "service": self.services, "region": self.place}
+        piece = {
+            name: np.fromiter(map(known.__getitem__, of[name]), dtype=np.int64, count=len(rows))
+            for name, known in look_up.items()
+        }
+        for name in _NUMBERS:
+            if name in of:
+                texts = of[name] if name == "reports" else [text or "0" for text in of[name]]
+                joined = "".join(texts)
+                if not (joined.isascii() and joined.isdigit()):
+                    raise ValueError
+                piece[name] = np.fromiter(map(int, texts), dtype=np.int64, count=len(rows))
+        return piece
+
+    def _check(self, fields: list[str], line: int) -> None:
+        if len(fields) != self.width:
+            raise InputError(self.path, line, f"{self.width} fields, got {len(fields)}")
+        when, which, where = (fields[self.at[name]] for name in ("minute", "service", "region"))
+        try:
+            _minute_of(when)
+        except ValueError:
+            raise InputError(self.path, line, f"{_MINUTE_FORM}, got {when!r}") from None
+        if where not in self.place:
+            raise InputError(self.path, line, f"a known region, got {where!r}")
+        if not which:
+            raise InputError(self.path, line, "a service")
+        for name in _NUMBERS:
+            text = fields[self.at[name]] if name in self.at else "0"
+            if not (text.isascii() and text.isdigit()) and (text or name == "reports"):
+                raise InputError(self.path, line, f"a whole number of {name}, got {text!r}")
 
 
 # -- detections
