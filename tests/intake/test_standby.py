@@ -534,3 +534,29 @@ def test_readiness_tells_what_is_held_and_since_when(committed: Catalogue):
     found = status.readiness(now=NOON + timedelta(minutes=7))
     assert (found.ready, found.held_blocks, found.held_since) == (False, 1, NOON)
     assert "Accepted reports are held in the broker, for 7 minutes now." in found.problems
+
+
+# --- Partners --------------------------------------------------------------------------------------------------------
+
+
+def test_a_batch_is_held_too_and_comes_home_once(committed: Catalogue):
+    from reports.intake import keys
+    from tests.intake.test_batch import answer as send
+    from tests.intake.test_batch import item
+
+    now = datetime.now(UTC)
+    _, token = keys.issue("tests", owner="tests", now=now)
+    early = item()
+    assert send([early], token=token).json["accepted"] == 1
+    sent = [item(network=str(i), occurred_at=(now - timedelta(hours=5)).isoformat()) for i in range(30)]
+    with refusing():
+        found = send([*sent, sent[0]], token=token)
+        assert (found.status, found.json) == (202, {"accepted": 30, "duplicates": 1, "rejected": []})
+        assert send(sent[:3], token=token).json == {"accepted": 0, "duplicates": 3, "rejected": []}
+        # What waits has waited since it came in, not since it happened.
+        assert standby.waiting().since >= now - timedelta(seconds=1)
+    # Sent again to a server that does not know of what is held: what is held gives way to it.
+    assert send(sent[:5], token=token).status == 202
+    home()
+    assert Report.objects.count() == AcceptedId.objects.count() == 31
+    assert send([*sent, early], token=token).json == {"accepted": 0, "duplicates": 31, "rejected": []}
