@@ -17,7 +17,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable, MutableMapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from hashlib import blake2b
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
@@ -43,7 +43,8 @@ Networks = Sequence[IPv4Network | IPv6Network]
 
 @dataclass(frozen=True, slots=True)
 class Pseudonyms:
-    """Signed 64-bit numbers that stand for a person and a network on one UTC day.
+    """Signed 64-bit numbers that stand for a person and a network on one UTC day; that of a network is negative where a
+    partner stands behind it.
 
     ``person_before`` and ``network_before`` are those of the day before, where the counting window reaches into it;
     else 0.
@@ -151,34 +152,33 @@ def pseudonyms(address: str, *, client: str, keys: Secrets) -> Pseudonyms:
         raise ValueError("not an IP address") from None
     packed = parsed.packed
     host, network = (packed, packed[:3]) if len(packed) == 4 else (packed[:8], packed[:6])
-    person = b"person" + host + client.encode("utf-8", "surrogatepass")
-    network = b"network" + network
-    if keys.yesterday is None:
-        return Pseudonyms(_keyed(person, keys.today), _keyed(network, keys.today))
-    return Pseudonyms(
-        _keyed(person, keys.today),
-        _keyed(network, keys.today),
-        _keyed(person, keys.yesterday),
-        _keyed(network, keys.yesterday),
-    )
+    return _named(b"person" + host + client.encode("utf-8", "surrogatepass"), b"network" + network, keys)
 
 
 def partner_pseudonyms(partner: int, *, person: bytes, network: bytes, keys: Secrets) -> Pseudonyms:
     """The same for what the partner with this key's number passes on, by what stands for person and network there.
 
-    None of them is ever that of another partner or of a visitor's address.
+    None of them is ever that of another partner or of a visitor's address: the number of a network is negative here,
+    where a visitor's is not.
     """
     whose = b"partner" + partner.to_bytes(8, "little")
-    person = whose + b"person" + person
-    network = whose + b"network" + network
-    if keys.yesterday is None:
-        return Pseudonyms(_keyed(person, keys.today), _keyed(network, keys.today))
+    who = _named(whose + b"person" + person, whose + b"network" + network, keys)
+    return replace(who, network=~who.network, network_before=~who.network_before if keys.yesterday else 0)
+
+
+def _named(person: bytes, network: bytes, keys: Secrets) -> Pseudonyms:
+    today, yesterday = keys.today, keys.yesterday
+    if yesterday is None:
+        return Pseudonyms(_keyed(person, today), _keyed(network, today) & _POSITIVE)
     return Pseudonyms(
-        _keyed(person, keys.today),
-        _keyed(network, keys.today),
-        _keyed(person, keys.yesterday),
-        _keyed(network, keys.yesterday),
+        _keyed(person, today),
+        _keyed(network, today) & _POSITIVE,
+        _keyed(person, yesterday),
+        _keyed(network, yesterday) & _POSITIVE,
     )
+
+
+_POSITIVE = 2**63 - 1
 
 
 def _keyed(what: bytes, secret: bytes) -> int:

@@ -2,7 +2,7 @@
 
 1. **Repeated**: a person counts once for a service and kind within ``COUNTING_WINDOW``.
 2. **Quarantined**: the flow that it belongs to (a service, a country, a kind) has a shape that no crowd has; see
-   :mod:`reports.intake.shapes`.
+   :mod:`reports.intake.shapes`. Not what partners pass on with a key, who can be asked and lose it.
 3. **Damped**: of what one network sends about a service within the window the first ``FULL`` count, and then ever
    fewer: n reports count as ``FULL * (1 + ln(n / FULL))``. Never "one for each address": behind a carrier's address
    there are thousands of people.
@@ -92,9 +92,15 @@ def weigh(cursor: Cursor, arrivals: Arrivals) -> Weighed:
         seen.last(sender[rows], sender_before[rows]),
         seen.reports(sender[rows], sender_before[rows]),
     )
-    shape = shapes.examine(
+    # What a partner passes on has the shape of its partner, and says nothing about those who report here themselves.
+    own = a.network[rows] >= 0
+    shape = np.zeros(len(rows), dtype=np.int8)
+    visitors = rows[own]
+    shape[own] = shapes.examine(
         cursor,
-        shapes.Flow(at, a.service[rows], a.region[rows], a.kind[rows], a.problem[rows], sent.rank),
+        shapes.Flow(
+            at[own], a.service[visitors], a.region[visitors], a.kind[visitors], a.problem[visitors], sent.rank[own]
+        ),
     )
     damped = np.floor(damped_total(sent.rank)) == np.floor(damped_total(sent.rank - 1))
     reason[rows] = np.where(shape > 0, shape + _SHAPES - 1, np.where(damped, _DAMPED, 0))

@@ -12,7 +12,7 @@ from django.contrib.auth.models import User
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports.intake import quarantine, shapes
+from reports.intake import guard, inbox, quarantine, shapes
 from reports.intake.drain import drain
 from reports.intake.submission import Post, submit_many
 from reports.intake.weighing import FULL, _ranks, damped_total
@@ -166,3 +166,32 @@ def test_ranks_are_those_of_a_plain_loop_whatever_the_batches(sent: list[tuple[i
             for k, since, rank in zip(keys.tolist(), ranks.since.tolist(), ranks.rank.tolist(), strict=True):
                 remembered[k] = (since, rank)
     assert found == expected
+
+
+def test_a_partner_makes_nobody_elses_reports_suspicious_and_counts_little_alone(known: Catalogue):
+    carriers = [
+        post(i % 30, i // 30 + 1, float(at)) for i, at in enumerate(np.random.default_rng(4).uniform(0, 600, 150))
+    ]
+    send(carriers)
+    secrets = guard.read_secrets(NOON)
+    rng = np.random.default_rng(5)
+    inbox.write(
+        [
+            inbox.Entry(
+                inbox.report_id(NOON + timedelta(seconds=float(rng.uniform(0, 600)))),
+                known.whatsapp.id,
+                known.england.id,
+                0,
+                None,
+                guard.partner_pseudonyms(1, person=b"%d" % i, network=b"", keys=secrets),
+            )
+            for i in range(900)
+        ]
+    )
+    drained()
+    assert reasons() == {
+        "": 150 + int(damped_total(np.array([900]))[0]),
+        "damped": 900 - int(damped_total(np.array([900]))[0]),
+    }
+    assert not Quarantine.objects.exists()
+    assert sum(ReportCount.objects.values_list("service_networks", flat=True)) == 31
