@@ -35,7 +35,7 @@ ROWS = [
 def additions(rows: Sequence[tuple[int, ...]] = ROWS) -> Additions:
     columns = np.array(rows, dtype=np.int64).reshape(-1, 7).T
     # Half of the networks of a cell had reported the service elsewhere before.
-    return Additions(columns[0] + FIRST, *columns[1:], columns[6] // 2)
+    return Additions(*(columns[0] + FIRST, *columns[1:], columns[6] // 2))
 
 
 def add(rows: Sequence[tuple[int, ...]] = ROWS) -> None:

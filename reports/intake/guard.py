@@ -17,7 +17,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable, MutableMapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from hashlib import blake2b
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
@@ -162,23 +162,23 @@ def partner_pseudonyms(partner: int, *, person: bytes, network: bytes, keys: Sec
     where a visitor's is not.
     """
     whose = b"partner" + partner.to_bytes(8, "little")
-    who = _named(whose + b"person" + person, whose + b"network" + network, keys)
-    return replace(who, network=~who.network, network_before=~who.network_before if keys.yesterday else 0)
+    return _named(whose + b"person" + person, whose + b"network" + network, keys, sign=-1)
 
 
-def _named(person: bytes, network: bytes, keys: Secrets) -> Pseudonyms:
+def _named(person: bytes, network: bytes, keys: Secrets, *, sign: int = 0) -> Pseudonyms:
+    """``sign`` is 0 for a network that is not negative, -1 for one that is."""
     today, yesterday = keys.today, keys.yesterday
     if yesterday is None:
-        return Pseudonyms(_keyed(person, today), _keyed(network, today) & _POSITIVE)
+        return Pseudonyms(_keyed(person, today), (_keyed(network, today) & _BITS) ^ sign)
     return Pseudonyms(
         _keyed(person, today),
-        _keyed(network, today) & _POSITIVE,
+        (_keyed(network, today) & _BITS) ^ sign,
         _keyed(person, yesterday),
-        _keyed(network, yesterday) & _POSITIVE,
+        (_keyed(network, yesterday) & _BITS) ^ sign,
     )
 
 
-_POSITIVE = 2**63 - 1
+_BITS = 2**63 - 1
 
 
 def _keyed(what: bytes, secret: bytes) -> int:

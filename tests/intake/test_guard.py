@@ -213,3 +213,13 @@ def test_who_was_seen_is_forgotten_after_the_window(db: None):
     for _ in range(2):
         guard.forget(now)
         assert set(Seen.objects.values_list("key", flat=True)) == {0, 1, 2}
+
+
+@given(st.ip_addresses(), st.binary(max_size=9), st.binary(max_size=9), st.booleans())
+def test_a_partners_network_is_told_from_a_visitors_by_its_sign(address: Any, person: bytes, network: bytes, two: bool):
+    keys = Secrets(b"today", b"yesterday" if two else None)
+    visitor = pseudonyms(str(address), client="", keys=keys)
+    partner = guard.partner_pseudonyms(7, person=person, network=network, keys=keys)
+    assert visitor.network >= 0 > partner.network >= -(2**63)
+    assert (visitor.network_before > 0) == (partner.network_before < 0) == two
+    assert partner != guard.partner_pseudonyms(8, person=person, network=network, keys=keys)
