@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    import redis
+
     from tests.intake.making import Catalogue
 
 
@@ -38,3 +40,20 @@ def committed(transactional_db: None) -> Catalogue:
     from tests.intake.making import make_catalogue
 
     return make_catalogue()
+
+
+@pytest.fixture
+def standing_by(broker: str, settings: Any) -> Iterator[redis.Redis]:
+    """The stand-by is on, and holds nothing before and after."""
+    from reports.intake import standby
+
+    settings.STANDBY = "fsync"
+    client = standby.client()
+
+    def clear() -> None:
+        for key in client.scan_iter(match="{outagemap:standby}*"):
+            client.delete(key)
+
+    clear()
+    yield client
+    clear()

@@ -8,20 +8,27 @@ import resource
 import socket
 import subprocess
 from collections.abc import Iterator
-from contextlib import suppress
-from datetime import UTC, datetime
+from contextlib import nullcontext, suppress
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import count, cycle
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
+from reports.incidents.watch import watch
+from reports.intake import inbox
 from reports.intake.drain import drain
+from reports.intake.inbox import Coalescer
 from reports.management.commands.up import WEB_LIMITS
 from reports.models import InboxBlock, Report
 from tests.benchmarks.load import Load, page_request, report_request, send
 from tests.browser_fixtures import free_port
 from tests.conftest import start_process, stop_process, wait_until
 from tests.intake.making import Catalogue
+from tests.intake.test_inbox import entry, in_loop
+from tests.intake.test_standby import home, refusing, stored
 
 SLOW = 1500
 PAGES = ("/", "/services/whatsapp/", "/api/v1/services/")
@@ -116,3 +123,24 @@ def test_pages_are_answered_while_reports_flood_in_and_reports_while_pages_are_a
     while InboxBlock.objects.filter(drained_at=None).exists():
         drain(now=datetime.now(UTC))
     assert Report.objects.count() == accepted
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_a_server_whose_clock_is_wrong_loses_and_repeats_nothing(committed: Catalogue, standing_by: object, held: bool):
+    """Two web servers, one a day behind or ahead: each report has the day it was told, and the others theirs."""
+    now = datetime.now(UTC)
+    id = uuid4()
+    sent = [entry(person, at=now + timedelta(days=skew)) for person, skew in enumerate((0, -1, 1, 0), start=1)]
+    # The same report, sent again to the server whose clock is wrong.
+    first, again = (entry(9, at=now + timedelta(days=skew), client_id=id) for skew in (0, 1))
+    with refusing() if held else nullcontext():
+        for one in (*sent, first, again):
+            in_loop(partial(Coalescer.put, entry=one))
+    home()
+    assert stored() == {one.id for one in (*sent, first)}
+    assert Report.objects.filter(counted=True).count() == 5
+    days = {inbox.received_at(id).date() for id in Report.objects.values_list("id", flat=True)}
+    assert len(days) == 3
+    # Detection goes on by its own clock.
+    watch(now=now)
+    assert watch(now=now + timedelta(minutes=2)).waiting == 0

@@ -35,21 +35,6 @@ pytestmark = pytest.mark.usefixtures("standing_by")
 
 
 @pytest.fixture
-def standing_by(broker: str, settings: Any) -> Iterator[redis.Redis]:
-    """The stand-by is on, and holds nothing before and after."""
-    settings.STANDBY = "fsync"
-    client = standby.client()
-
-    def clear() -> None:
-        for key in client.scan_iter(match="{outagemap:standby}*"):
-            client.delete(key)
-
-    clear()
-    yield client
-    clear()
-
-
-@pytest.fixture
 def away(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], None]]:
     """The database refuses every new connection until the function is called."""
     with refusing() as back:
