@@ -202,6 +202,8 @@ class Faults:
                 process.suspend()
         self.done.stops.update(roles)
         killed = list(meanwhile)
+        web = self.site.children().get("web")
+        web_age = time.time() - web.create_time() if web else 0.0
         for role in killed:
             time.sleep(self._rolls.uniform(0.2, 0.5) * seconds)
             self.kill(role)
@@ -211,6 +213,9 @@ class Faults:
                 process.resume()
         if DATABASE in roles:
             also = [*(role for role in roles if role != DATABASE), *(f"{role} killed" for role in killed)]
+            if web_age < 10:
+                # One that had no time to read the catalogue has to say 503.
+                also.append(f"web server {web_age:.1f} s old")
             self.done.outages.append((began, time.monotonic(), ", ".join(also)))
 
     def keep_down(self, role: str) -> None:
