@@ -458,8 +458,9 @@ class Coalescer:
         """Raises :class:`_Away`, after which the attempt may still come about."""
         try:
             if self._connection is None:
-                async with asyncio.timeout(ATTEMPT_SECONDS if settings.STANDBY == "off" else SWITCH_SECONDS):
-                    self._connection = await _connect()
+                self._connection = await _connect_within(
+                    ATTEMPT_SECONDS if settings.STANDBY == "off" else SWITCH_SECONDS
+                )
             try:
                 plan = _plan(batch, again=again)
                 return await self._in_time(
@@ -502,14 +503,7 @@ class Coalescer:
         if held is not None and not held.closed:
             with suppress(OSError), socket(fileno=os.dup(held.fileno())) as line:
                 line.shutdown(SHUT_RDWR)
-        _abandoned.add(task)
-
-        def ended(task: asyncio.Task[list[Standing]]) -> None:
-            _abandoned.discard(task)
-            # Whatever it was: nobody waits for it any more, and asked for it must be.
-            task.cancelled() or task.exception()
-
-        task.add_done_callback(ended)
+        _leave(task)
 
     async def _attempt(self, plan: _Plan, *, in_transaction: bool) -> list[Standing]:
         if self._connection is None:
@@ -576,8 +570,8 @@ class Coalescer:
         while self.away:
             await asyncio.sleep(ASK_SECONDS)
             try:
+                found = await _connect_within(ASK_SECONDS)
                 async with asyncio.timeout(ASK_SECONDS):
-                    found = await _connect()
                     row = await (await found.execute("SELECT pg_is_in_recovery()")).fetchone()
             except (psycopg.Error, OSError, TimeoutError):
                 continue
@@ -597,8 +591,32 @@ class Coalescer:
             logger.warning("the database is back")
 
 
-# Attempts that nobody waits for: a task that nothing refers to may vanish.
-_abandoned: set[asyncio.Task[list[Standing]]] = set()
+# What nobody waits for: a task that nothing refers to may vanish.
+_abandoned: set[asyncio.Task[Any]] = set()
+
+
+def _leave(task: asyncio.Task[Any]) -> None:
+    """Lets a task end by itself, whatever comes of it."""
+    _abandoned.add(task)
+
+    def ended(task: asyncio.Task[Any]) -> None:
+        _abandoned.discard(task)
+        if not task.cancelled():
+            task.exception()
+
+    task.add_done_callback(ended)
+
+
+async def _connect_within(seconds: float) -> psycopg.AsyncConnection[tuple[Any, ...]]:
+    """A new connection. Raises ``TimeoutError``, in time: a server that stopped half-way would delay the cancelling."""
+    task = asyncio.get_running_loop().create_task(_connect())
+    await asyncio.wait({task}, timeout=seconds)
+    if not task.done():
+        task.cancel()
+        _leave(task)
+        raise TimeoutError
+    return task.result()
+
 
 _ANSWER = struct.Struct("<16siiBi")
 
