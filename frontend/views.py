@@ -33,7 +33,7 @@ from reports.status.answers import (
     ServiceStatus,
 )
 from reports.status.health import is_stale
-from reports.status.rules import detection_results, rules
+from reports.status.rules import counting_rules, detection_results, rules
 
 RECOMPUTE = Path(settings.BASE_DIR) / "docs" / "recompute.py"
 
@@ -481,6 +481,7 @@ def methodology(request: HttpRequest) -> HttpResponseBase:
     context = {
         "all_states": charts.STATES,
         "rules": rules(),
+        "counting": counting_rules(),
         "parameters": [(field.name, getattr(rules(), field.name)) for field in fields(rules())],
         "calibration": found,
         "opening": calibration.diagram(found.main.opening),

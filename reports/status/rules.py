@@ -3,14 +3,37 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
 
 from reports.detection.parameters import Parameters
+from reports.intake import shapes, weighing
+from reports.intake.guard import COUNTING_WINDOW
 from reports.status.answers import DetectionResult, DetectionResults
 
 RESULTS = Path(__file__).resolve().parent.parent / "data" / "detection-results.json"
 """Written by ``python -m tests.benchmarks.detection --write``."""
+
+
+@dataclass(frozen=True)
+class CountingRules:
+    """Which reports count: one a person within ``window_minutes``; of one network the first ``full`` in full, then ever
+    fewer; where a flow of at least ``least`` comes from fewer than ``fewest`` networks, the first ``free`` of each.
+    """
+
+    window_minutes: int
+    full: int
+    least: int
+    fewest: int
+    free: int
+
+
+def counting_rules() -> CountingRules:
+    """The numbers in force."""
+    window = COUNTING_WINDOW // timedelta(minutes=1)
+    return CountingRules(window, weighing.FULL, shapes.LEAST, round(shapes.FEWEST), shapes.FREE)
 
 
 def rules() -> Parameters:

@@ -20,7 +20,7 @@ from django.test import Client
 from frontend.templatetags import pages
 from reports import clock, status
 from reports.detection.parameters import Parameters
-from reports.intake import inbox
+from reports.intake import inbox, shapes, weighing
 from reports.models import DetectorState, InboxBlock
 from reports.status import snapshots
 from tests.frontend import scene
@@ -315,7 +315,9 @@ def test_methodology_states_the_parameters_in_force(client: Client, db: None) ->
     for log10 in (p.leaf_log10, p.pool_log10, p.joined_log10, p.shared_log10):
         assert pages.power(log10) in html
     assert f"at least {p.least_ratio} times the usual" in html
-    assert f"at least {p.leaf_reports} ({p.joined_reports} where" in html
+    assert f"at least {p.leaf_reports} ({p.soon_reports} where" in html
+    assert f"the first {weighing.FULL} reports count in full" in html
+    assert f"Where {shapes.LEAST} reports or more" in html
     assert f"at least {p.least_networks} networks" in html
     assert f"{p.certainty:.0%}".replace("%", " %") in html
 
