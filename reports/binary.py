@@ -68,8 +68,8 @@ def minutes_from(microseconds: Integers) -> Integers:
 def copy_in(raw: Cursor, table: str, columns: Sequence[tuple[str, str, NDArray[Any] | None]], *, rows: int) -> None:
     """Appends ``rows`` rows to ``table``. Each column is its name, its type and its values.
 
-    Types: ``uuid`` (an array of ``V16``), ``bigint``, ``integer``, ``smallint``, ``boolean``, ``timestamptz``
-    (microseconds since 1970), ``null`` (no values), and ``text:...`` (the same text in every row).
+    Types: ``uuid`` (an array of ``V16``), ``bigint``, ``integer``, ``smallint``, ``boolean``, ``float``,
+    ``timestamptz`` (microseconds since 1970), ``null`` (no values), and ``text:...`` (the same text in every row).
     """
     fields: list[tuple[str, str]] = [("fields", ">i2")]
     for i, (_name, kind, _values) in enumerate(columns):
@@ -104,7 +104,15 @@ def copy_in(raw: Cursor, table: str, columns: Sequence[tuple[str, str, NDArray[A
         copy.write(_END)
 
 
-_WIRE = {"uuid": "V16", "bigint": ">i8", "integer": ">i4", "smallint": ">i2", "boolean": "u1", "timestamptz": ">i8"}
+_WIRE = {
+    "uuid": "V16",
+    "bigint": ">i8",
+    "integer": ">i4",
+    "smallint": ">i2",
+    "boolean": "u1",
+    "timestamptz": ">i8",
+    "float": ">f8",
+}
 
 
 class BigintArray:

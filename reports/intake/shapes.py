@@ -15,14 +15,15 @@ at the same time is counted, so that nobody can hide a real outage behind a brig
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import numpy as np
 from django.db.models import F
 from numpy.typing import NDArray
 
+from reports import binary
 from reports.binary import BigintArray, Cursor, Integers
 from reports.models import Quarantine, Region
 
@@ -66,151 +67,160 @@ def examine(cursor: Cursor, flow: Flow) -> NDArray[np.int8]:
     verdict = np.zeros(len(flow.at), dtype=np.int8)
     if not len(flow.at):
         return verdict
-    country = _countries(flow.region)
-    keys, group = np.unique(np.stack((flow.service, country, flow.kind)), axis=1, return_inverse=True)
-    group = group.reshape(-1)
-    known = _remembered(cursor, keys)
-    for place, rows in _groups(group):
-        sums = known.get(tuple(keys[:, place].tolist()), _Sums())
-        sums.take(flow, rows)
-        shape = sums.shape()
-        if shape and not sums.exempt(int(flow.at[rows[-1]])):
-            aside = rows[flow.rank[rows] > FREE] if shape == _CONCENTRATED else rows
-            verdict[aside] = shape
-            if len(aside):
-                _set_aside(keys[:, place], shape, flow.at[aside], sums)
-        known[tuple(keys[:, place].tolist())] = sums
-    _remember(cursor, keys, known)
+    # One number for each flow: ids have 31 bits, a kind has one.
+    name = flow.service << 32 | _countries(flow.region) << 1 | flow.kind
+    order = np.argsort(name, kind="stable")
+    names, first = np.unique(name[order], return_index=True)
+    ends = np.append(first[1:], len(order))
+    sums = _taken(cursor, names)
+    sums.take(flow, order, first, ends)
+    shape = sums.shape()
+    last = flow.at[order[ends - 1]]
+    for place in np.flatnonzero((shape > 0) & (last >= sums.exempt_until)).tolist():
+        rows = order[first[place] : ends[place]]
+        aside = rows[flow.rank[rows] > FREE] if shape[place] == _CONCENTRATED else rows
+        verdict[aside] = shape[place]
+        if len(aside):
+            _set_aside(int(names[place]), int(shape[place]), flow.at[aside], sums.figures(place))
+    _remember(cursor, names, sums)
     return verdict
 
 
 @dataclass
 class _Sums:
-    """What is kept of a flow, fading: reports, the squares of what each network sent (2 rank - 1 summed over reports is
-    n² summed over networks), pauses in seconds and their squares, pairs of reports that name a problem, and how many of
-    these pairs name the same."""
+    """What is kept of flows, fading, an element for each: reports, the squares of what each network sent (2 rank - 1
+    summed over reports is n² summed over networks), pauses in seconds and their squares, pairs of reports that name a
+    problem, and how many of these pairs name the same. 0 of a flow that is new.
+    """
 
-    at: int = 0
-    reports: float = 0.0
-    squares: float = 0.0
-    pauses: float = 0.0
-    pause_squares: float = 0.0
-    pairs: float = 0.0
-    same: float = 0.0
-    problem: int = 0
-    exempt_until: int = 0
+    at: NDArray[np.float64]
+    reports: NDArray[np.float64]
+    squares: NDArray[np.float64]
+    pauses: NDArray[np.float64]
+    pause_squares: NDArray[np.float64]
+    pairs: NDArray[np.float64]
+    same: NDArray[np.float64]
+    problem: NDArray[np.float64]
+    exempt_until: NDArray[np.float64]
 
-    def take(self, flow: Flow, rows: NDArray[np.intp]) -> None:
-        at = flow.at[rows]
-        faded = float(np.exp(-max(int(at[-1]) - self.at, 0) / (MEMORY / timedelta(milliseconds=1)))) if self.at else 0.0
-        pauses = np.diff(at, prepend=self.at or at[0]) / _SECONDS
-        pauses = pauses[(pauses >= 0) & (pauses < LONGEST_PAUSE.total_seconds())]
-        said = flow.problem[rows][flow.problem[rows] != 0]
-        named = np.concatenate(([self.problem], said)) if self.problem else said
-        self.reports = self.reports * faded + len(rows)
+    def take(self, flow: Flow, order: NDArray[np.intp], first: NDArray[np.intp], ends: NDArray[np.intp]) -> None:
+        """Adds the reports of a batch: ``order`` has them flow by flow, a flow's from its ``first`` to its ``ends``."""
+        at = flow.at[order].astype(np.float64)
+        last, known = at[ends - 1], self.at > 0
+        faded = np.where(known, np.exp(-np.maximum(last - self.at, 0) / (MEMORY / timedelta(milliseconds=1))), 0.0)
+        pause = np.diff(at, prepend=at[:1]) / _SECONDS
+        pause[first] = np.where(known, at[first] - self.at, 0.0) / _SECONDS
+        pause[(pause < 0) | (pause >= LONGEST_PAUSE.total_seconds())] = 0.0
+        self.reports = self.reports * faded + (ends - first)
         # n fades, so n² fades twice.
-        self.squares = self.squares * faded**2 + float((2 * flow.rank[rows] - 1).sum())
-        self.pauses = self.pauses * faded + float(pauses.sum())
-        self.pause_squares = self.pause_squares * faded + float(np.square(pauses).sum())
-        self.pairs = self.pairs * faded + max(len(named) - 1, 0)
-        self.same = self.same * faded + float((named[1:] == named[:-1]).sum())
-        self.problem = int(said[-1]) if len(said) else self.problem
-        self.at = max(self.at, int(at[-1]))
+        self.squares = self.squares * faded**2 + np.add.reduceat(2.0 * flow.rank[order] - 1, first)
+        self.pauses = self.pauses * faded + np.add.reduceat(pause, first)
+        self.pause_squares = self.pause_squares * faded + np.add.reduceat(np.square(pause), first)
+        self._take_problems(flow.problem[order], np.repeat(np.arange(len(first)), ends - first), faded)
+        self.at = np.maximum(self.at, last)
 
-    @property
-    def networks(self) -> float:
+    def _take_problems(self, problem: Integers, of: NDArray[np.intp], faded: NDArray[np.float64]) -> None:
+        rows = np.flatnonzero(problem)
+        said, of = problem[rows], of[rows]
+        opens = np.ones(len(rows), dtype=np.bool_)
+        opens[1:] = of[1:] != of[:-1]
+        before = np.empty(len(rows))
+        before[1:] = said[:-1]
+        before[opens] = self.problem[of[opens]]
+        size = len(faded)
+        self.pairs = self.pairs * faded + np.bincount(of[before != 0], minlength=size)
+        self.same = self.same * faded + np.bincount(of[before == said], minlength=size)
+        closes = np.append(opens[1:], True) if len(rows) else opens
+        self.problem[of[closes]] = said[closes]
+
+    def networks(self) -> NDArray[np.float64]:
         """The effective number of networks."""
-        return float(self.reports**2 / max(self.squares, 1.0))
+        return self.reports**2 / np.maximum(self.squares, 1.0)
 
-    @property
-    def variation(self) -> float:
-        """How much the pauses vary, by their mean."""
-        mean = self.pauses / max(self.reports, 1.0)
-        variance = max(self.pause_squares / max(self.reports, 1.0) - mean**2, 0.0)
-        return float(np.sqrt(variance)) / mean if mean > 0 else 1.0
+    def variation(self) -> NDArray[np.float64]:
+        """How much the pauses vary, by their mean; 1 where there are none."""
+        reports = np.maximum(self.reports, 1.0)
+        mean = self.pauses / reports
+        deviation = np.sqrt(np.maximum(self.pause_squares / reports - mean**2, 0.0))
+        return np.divide(deviation, mean, out=np.ones_like(mean), where=mean > 0)
 
-    @property
-    def uniform(self) -> bool:
-        return self.pairs >= UNIFORM_LEAST and self.same >= UNIFORM * self.pairs
-
-    def needed(self) -> float:
+    def needed(self) -> NDArray[np.float64]:
         """Effective networks that so many reports of a crowd come from at least."""
-        asked = max(FEWEST, float(self.reports**SPREAD))
-        return asked * UNIFORM_FACTOR if self.uniform else asked
+        asked = np.maximum(FEWEST, self.reports**SPREAD)
+        uniform = (self.pairs >= UNIFORM_LEAST) & (self.same >= UNIFORM * self.pairs)
+        return np.where(uniform, asked * UNIFORM_FACTOR, asked)
 
-    def shape(self) -> int:
-        if self.reports < LEAST:
-            return 0
-        if self.networks < self.needed():
-            return _CONCENTRATED
-        return _REGULAR if self.reports >= REGULAR_LEAST and self.variation < REGULAR else 0
+    def shape(self) -> NDArray[np.int8]:
+        """Which shape each flow has: 1 + its place in ``SHAPES``, or 0."""
+        regular = (self.reports >= REGULAR_LEAST) & (self.variation() < REGULAR)
+        shape = np.where(self.networks() < self.needed(), _CONCENTRATED, np.where(regular, _REGULAR, 0))
+        return np.where(self.reports < LEAST, 0, shape).astype(np.int8)
 
-    def exempt(self, at: int) -> bool:
-        return at < self.exempt_until
-
-    def figures(self) -> dict[str, float]:
+    def figures(self, place: int) -> dict[str, float]:
+        """What an administrator is told of a flow."""
         return {
-            "reports": round(self.reports, 1),
-            "networks": round(self.networks, 1),
-            "networks_needed": round(self.needed(), 1),
-            "variation": round(self.variation, 2),
-            "same_problem": round(self.same / max(self.pairs, 1.0), 2),
+            "reports": round(float(self.reports[place]), 1),
+            "networks": round(float(self.networks()[place]), 1),
+            "networks_needed": round(float(self.needed()[place]), 1),
+            "variation": round(float(self.variation()[place]), 2),
+            "same_problem": round(float(self.same[place] / max(self.pairs[place], 1.0)), 2),
         }
-
-
-def _groups(group: NDArray[np.intp]) -> Iterator[tuple[int, NDArray[np.intp]]]:
-    order = np.argsort(group, kind="stable")
-    edges = np.flatnonzero(np.diff(group[order], prepend=-1))
-    for begin, end in zip(edges, np.append(edges[1:], len(order)), strict=True):
-        yield int(group[order[begin]]), order[begin:end]
 
 
 # --- What is remembered ----------------------------------------------------------------------------------------------
 
-_READ = """
-SELECT service_id, region_id, kind, (extract(epoch FROM at) * 1000)::bigint, reports, squares, pauses, pause_squares,
-    pairs, same, problem_key, coalesce((extract(epoch FROM exempt_until) * 1000)::bigint, 0)
-FROM reports_crowdshape
-WHERE (service_id, region_id, kind) IN (SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[]))
+# Taken away and written anew rather than updated: a COPY costs a third. Nobody else sees that, since whoever writes
+# them holds the drain's lock.
+_TAKE = """
+DELETE FROM reports_crowdshape AS held USING unnest(%s, %s, %s) AS wanted(service, region, kind)
+WHERE held.service_id = wanted.service AND held.region_id = wanted.region AND held.kind = wanted.kind
+RETURNING (held.service_id << 32) | (held.region_id << 1) | held.kind, extract(epoch FROM at)::float8 * 1000,
+    reports, squares, pauses, pause_squares, pairs, same, problem_key::float8,
+    coalesce(extract(epoch FROM exempt_until)::float8 * 1000, 0)
 """
-_WRITE = """
-INSERT INTO reports_crowdshape (service_id, region_id, kind, at, reports, squares, pauses, pause_squares, pairs, same,
-    problem_key)
-SELECT s, r, k, to_timestamp(a / 1000.0), n, q, p, pq, pr, sm, pk
-FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::float8[], %s::float8[], %s::float8[],
-    %s::float8[], %s::float8[], %s::float8[], %s::bigint[]) AS t(s, r, k, a, n, q, p, pq, pr, sm, pk)
-ON CONFLICT (service_id, region_id, kind) DO UPDATE SET (at, reports, squares, pauses, pause_squares, pairs, same,
-    problem_key) = (EXCLUDED.at, EXCLUDED.reports, EXCLUDED.squares, EXCLUDED.pauses, EXCLUDED.pause_squares,
-    EXCLUDED.pairs, EXCLUDED.same, EXCLUDED.problem_key)
-"""
-
-_Key = tuple[int, ...]
+_FIELDS = ("at", "reports", "squares", "pauses", "pause_squares", "pairs", "same", "problem", "exempt_until")
+_FLOATS = _FIELDS[1:7]
 
 
-def _remembered(cursor: Cursor, keys: Integers) -> dict[_Key, _Sums]:
-    cursor.execute(_READ, [BigintArray(column) for column in keys])
-    return {tuple(row[:3]): _Sums(*row[3:]) for row in cursor}
+def _key(names: Integers) -> tuple[Integers, Integers, Integers]:
+    """Service, country and kind of flows."""
+    return names >> 32, names >> 1 & 0x7FFF_FFFF, names & 1
 
 
-def _remember(cursor: Cursor, keys: Integers, sums: dict[_Key, _Sums]) -> None:
-    told = [sums[tuple(key)] for key in keys.T.tolist()]
-    cursor.execute(
-        _WRITE,
-        [
-            *(BigintArray(column) for column in keys),
-            BigintArray(np.array([s.at for s in told], dtype=np.int64)),
-            *([getattr(s, name) for s in told] for name in _FLOATS),
-            BigintArray(np.array([s.problem for s in told], dtype=np.int64)),
-        ],
-    )
+def _taken(cursor: Cursor, names: Integers) -> _Sums:
+    cursor.execute(_TAKE, [BigintArray(column) for column in _key(names)], binary=True)
+    rows = cursor.fetchall()
+    fields = np.zeros((len(_FIELDS), len(names)))
+    if rows:
+        # Exact: an instant in milliseconds has 41 bits, a float 53. The name has more, and stays an integer.
+        held = np.fromiter((row[0] for row in rows), dtype=np.int64, count=len(rows))
+        fields[:, np.searchsorted(names, held)] = np.array([row[1:] for row in rows]).T
+        fields[0] = np.rint(fields[0])
+    return _Sums(*fields)
 
 
-_FLOATS = ("reports", "squares", "pauses", "pause_squares", "pairs", "same")
+def _remember(cursor: Cursor, names: Integers, sums: _Sums) -> None:
+    for exempt in (False, True):
+        rows = np.flatnonzero((sums.exempt_until > 0) == exempt)
+        if not len(rows):
+            continue
+        service, region, kind = _key(names[rows])
+        until = np.rint(sums.exempt_until[rows]).astype(np.int64) * 1000
+        columns: list[tuple[str, str, NDArray[Any] | None]] = [
+            ("service_id", "bigint", service),
+            ("region_id", "bigint", region),
+            ("kind", "smallint", kind),
+            ("at", "timestamptz", sums.at[rows].astype(np.int64) * 1000),
+            *((name, "float", getattr(sums, name)[rows]) for name in _FLOATS),
+            ("problem_key", "integer", sums.problem[rows].astype(np.int64)),
+            ("exempt_until", "timestamptz", until) if exempt else ("exempt_until", "null", None),
+        ]
+        binary.copy_in(cursor, "reports_crowdshape", columns, rows=len(rows))
 
 
-def _set_aside(key: Integers, shape: int, at: Integers, sums: _Sums) -> None:
+def _set_aside(name: int, shape: int, at: Integers, figures: dict[str, float]) -> None:
     """Notes the quarantine: a new one, or the one that goes on."""
-    service, region, kind = key.tolist()
+    service, region, kind = (int(column[0]) for column in _key(np.array([name])))
     first, last = (datetime.fromtimestamp(int(ms) / 1000, tz=UTC) for ms in (at.min(), at.max()))
     same = Quarantine.objects.filter(
         service_id=service,
@@ -220,7 +230,6 @@ def _set_aside(key: Integers, shape: int, at: Integers, sums: _Sums) -> None:
         released_at=None,
         last_at__gte=first - TOGETHER,
     )
-    figures = sums.figures()
     if not same.update(last_at=last, reports=F("reports") + len(at), figures=figures):
         Quarantine.objects.create(
             service_id=service,
