@@ -11,7 +11,7 @@ import os
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, cast
 
-from django.core.asgi import get_asgi_application
+import django
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -19,7 +19,11 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "outagemap.settings")
-django_handler = get_asgi_application()
+django.setup(set_prefix=False)
+
+from outagemap.handler import Handler  # noqa: E402
+
+django_handler = Handler()
 django_app = cast(Application, django_handler)
 
 from django.conf import settings  # noqa: E402
