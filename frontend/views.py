@@ -21,7 +21,7 @@ from frontend import calibration, charts, counts, course, drawings, maps, places
 from frontend.nesting import own_people, parts, people_affected
 from frontend.responses import answer, data, drawing, kept_aside, page, unavailable
 from reports import clock, status
-from reports.intake import guard, inbox, submission
+from reports.intake import flood, guard, inbox, submission
 from reports.status.answers import (
     HomeStatus,
     IncidentHistory,
@@ -210,6 +210,9 @@ def _report_words(name: str) -> str:
             "offline": _("Your report could not be sent: no connection."),
             "busy": _("Your report could not be sent just now."),
             "refused": _("Your report could not be taken."),
+            "checking": _("Checking that you are not a program…"),
+            "cancel": _("Stop"),
+            "cancelled": _("Stopped. Your report was not sent."),
             "again": _("Try again"),
         }
     )
@@ -237,6 +240,8 @@ def report(request: HttpRequest, slug: str) -> HttpResponseBase:
         )
     except submission.Invalid as invalid:
         return _refused(request, slug, form, invalid.errors)
+    except flood.Refusal as refusal:
+        return _turned_away(request, slug, form, refusal)
     except inbox.Unavailable:
         return unavailable(request, {name: value for name, value in form.items() if value})
     if inbox.database_is_away():
@@ -246,12 +251,32 @@ def report(request: HttpRequest, slug: str) -> HttpResponseBase:
     return SeeOther(place)
 
 
+def _turned_away(request: HttpRequest, slug: str, form: Mapping[str, str], refusal: flood.Refusal) -> HttpResponseBase:
+    """Too much for now, said kindly, with the form as it was filled in. With JavaScript it solves the challenge."""
+    proof = isinstance(refusal, flood.ProofNeeded)
+    context = {
+        "proof": proof,
+        "network": isinstance(refusal, flood.TooMany) and refusal.network,
+        "minutes": -(-refusal.retry_after // 60),
+    }
+    response = _form_again(request, slug, form, "frontend/turned_away.html", context, code=403 if proof else 429)
+    response["Retry-After"] = str(refusal.retry_after)
+    response["Cache-Control"] = "no-store"
+    return response
+
+
 def _refused(
     request: HttpRequest, slug: str, form: Mapping[str, str], errors: Mapping[str, Sequence[str]]
 ) -> HttpResponseBase:
     """What is wrong, and the form again with what was chosen."""
+    return _form_again(request, slug, form, "frontend/refused.html", {"errors": errors}, code=400)
+
+
+def _form_again(
+    request: HttpRequest, slug: str, form: Mapping[str, str], template: str, said: Mapping[str, object], *, code: int
+) -> HttpResponseBase:
     link = _service_link(slug)
-    context: dict[str, object] = {"errors": errors, "link": link}
+    context: dict[str, object] = {**said, "link": link}
     if link:
         context |= {
             "places": places.filled_form(form["country"], form["region"]),
@@ -259,7 +284,7 @@ def _refused(
             "problem": form["problem"],
             "report_words": _report_words(link.name),
         }
-    return page(request, "frontend/refused.html", context, now=clock.now(), code=400)
+    return page(request, template, context, now=clock.now(), code=code)
 
 
 @require_safe

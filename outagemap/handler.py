@@ -9,7 +9,7 @@ only where there was such a thread.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -21,9 +21,8 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.urls import set_script_prefix
 
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Receive = Callable[[], Awaitable[Mapping[str, Any]]]
+Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 
 
 class Handler(ASGIHandler):
@@ -32,7 +31,7 @@ class Handler(ASGIHandler):
     ``request_started`` is not sent: the only receivers are Django's own, which would find nothing to do.
     """
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         """Answers one request."""
         async with ThreadSensitiveContext() as context:
             try:
@@ -42,11 +41,11 @@ class Handler(ASGIHandler):
             try:
                 set_script_prefix(get_script_prefix(scope))
                 request, error = self.create_request(scope, body_file)
-                if request is None:
+                if request is not None:
+                    await self._close(await self._answered(request, receive, send), context)
+                elif error is not None:
                     await self.send_response(error, send)
                     await self._close(error, context)
-                else:
-                    await self._close(await self._answered(request, receive, send), context)
             finally:
                 body_file.close()
 

@@ -334,6 +334,13 @@ incident_export = extend_schema_view(
         },
     )
 )
+_LATER = OpenApiParameter(
+    "Retry-After",
+    OpenApiTypes.INT,
+    OpenApiParameter.HEADER,
+    response=[429, 503],
+    description="In how many seconds it is worth coming again.",
+)
 reports = extend_schema_view(
     post=extend_schema(
         operation_id="reports_create",
@@ -342,6 +349,7 @@ reports = extend_schema_view(
         description="Answered when the report is on disk. Send your own `id` to be able to send it again safely: the "
         "answer is the same, and it counts once.",
         request=serializers.ReportShape,
+        parameters=[_LATER],
         responses={
             202: OpenApiResponse(
                 serializers.AcceptedShape,
@@ -359,8 +367,21 @@ reports = extend_schema_view(
                     OpenApiExample("No JSON", value={"detail": "JSON parse error - Expecting value"}),
                 ],
             ),
+            403: OpenApiResponse(
+                serializers.ProofNeededShape,
+                description="Not yet: so many reports come from this person or network, or altogether, that each has "
+                "to be paid for with some work. Find the `number` from 0 to `maxNumber` for which the SHA-256 of "
+                "`salt` followed by the number in decimal is `challenge`, in hexadecimal. Send the same report again, "
+                "with an `altcha`: the base64 of a JSON object of `algorithm`, `challenge`, `number`, `salt` and "
+                "`signature`. A challenge ends after five minutes, and its solution serves once. Never asked for in "
+                "ordinary times. (ALTCHA, version 1: its libraries solve it.)",
+            ),
+            408: OpenApiResponse(DetailShape, description="The body took too long to arrive."),
             413: OpenApiResponse(DetailShape, description="The body is larger than 8 KB."),
             415: OpenApiResponse(DetailShape, description="Neither JSON nor a form."),
+            429: OpenApiResponse(
+                DetailShape, description="This person or network has sent as much as it may for now; see `Retry-After`."
+            ),
             503: OpenApiResponse(DetailShape, description="Cannot be stored now; see `Retry-After`."),
         },
         examples=[OpenApiExample("Report", value=_REPORT, request_only=True)],
@@ -378,13 +399,6 @@ _TALLY = {
     "rejected": [{"index": 2, "errors": {"region": ['Unknown region "UK-ENG". Did you mean GB-ENG (England)?']}}],
 }
 _ITEM = {**_REPORT, "occurred_at": "2026-04-03T18:02:41Z", "reporter": "8f1c0e", "network": "AS64500"}
-_LATER = OpenApiParameter(
-    "Retry-After",
-    OpenApiTypes.INT,
-    OpenApiParameter.HEADER,
-    response=[429, 503],
-    description="In how many seconds it is worth coming again.",
-)
 _CHALLENGE = OpenApiParameter(
     "WWW-Authenticate",
     OpenApiTypes.STR,

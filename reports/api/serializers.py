@@ -381,6 +381,30 @@ class ReportShape(Shape[Any]):
     id = serializers.UUIDField(
         required=False, allow_null=True, help_text="Your own: sent again, it gets the same answer and counts once."
     )
+    altcha = serializers.CharField(
+        required=False,
+        allow_null=True,
+        max_length=1000,
+        help_text="The solution of a challenge, where one was asked for.",
+    )
+
+
+class ChallengeShape(Shape[Any]):
+    """Some work to be done for a report, in the shape of ALTCHA."""
+
+    algorithm = serializers.ChoiceField(choices=["SHA-256"])
+    challenge = serializers.CharField(help_text="The hash to be found, in hexadecimal.")
+    maxNumber = serializers.IntegerField(help_text="The number to be found is not greater.")
+    salt = serializers.CharField(help_text="Stands before the number in what is hashed. Says when the challenge ends.")
+    signature = serializers.CharField()
+
+
+class ProofNeededShape(Shape[Any]):
+    """A report that is taken in once a challenge is solved."""
+
+    detail = serializers.CharField()
+    code = serializers.ChoiceField(choices=["proof_needed"])
+    challenge = ChallengeShape()
 
 
 class AcceptedShape(Shape[Any]):
@@ -398,6 +422,8 @@ class AcceptedShape(Shape[Any]):
 class BatchItemShape(ReportShape):
     """One report of many."""
 
+    # A key has a limit of its own, and is never asked.
+    altcha = None  # type: ignore[assignment]  # how DRF leaves a field out
     id = serializers.UUIDField(help_text="Your own for each report: sent again within a day, it counts once.")
     occurred_at = serializers.DateTimeField(
         required=False,

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any, cast
 from urllib.parse import parse_qsl
 
-from reports.intake import guard, inbox, submission
+from reports.intake import flood, guard, inbox, proof, submission
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -96,10 +96,33 @@ async def _accept(scope: Scope, receive: Receive) -> Mapping[str, object]:
         )
     except submission.Invalid as invalid:
         raise _Refused(400, invalid.errors) from None
+    except flood.Refusal as refusal:
+        raise _turned_away(refusal) from None
     except inbox.Unavailable:
         retry = [(b"retry-after", str(RETRY_AFTER_SECONDS).encode())]
         raise _Refused(503, "Reports cannot be stored at the moment. Please send it again.", retry) from None
     return accepted.as_json()
+
+
+def _turned_away(refusal: flood.Refusal) -> _Refused:
+    minutes = -(-refusal.retry_after // 60)
+    when = f"in {minutes} minutes" if minutes > 1 else "in a minute"
+    if isinstance(refusal, flood.ProofNeeded):
+        return _Refused(
+            403,
+            {
+                "detail": "Very many reports are coming. Solve the challenge and send the same report again with the "
+                f"solution as `altcha`, or come again {when}.",
+                "code": "proof_needed",
+                "challenge": proof.challenge(refusal.person, hashes=refusal.hashes),
+            },
+        )
+    who = "your network has" if isinstance(refusal, flood.TooMany) and refusal.network else "you have"
+    return _Refused(
+        429,
+        f"For now {who} sent as many reports as are taken in. What was accepted is counted; come again {when}.",
+        [(b"retry-after", str(refusal.retry_after).encode())],
+    )
 
 
 def _declared(scope: Scope) -> tuple[str, int | None]:

@@ -35,7 +35,7 @@ from django.db import connections, transaction
 from numpy.typing import NDArray
 
 from reports import binary
-from reports.intake import guard, standby
+from reports.intake import flood, guard, standby
 from reports.intake.guard import Pseudonyms
 
 RECORD = np.dtype(
@@ -334,6 +334,9 @@ class _Away(Exception):
     """The database refused, or did not answer in time: nobody knows whether it has done what it was asked to."""
 
 
+_Waiting = tuple[Entry, "asyncio.Future[Standing | None]", int]
+
+
 class Coalescer:
     """Gathers the reports of concurrent requests into blocks, on one connection of its own.
 
@@ -347,7 +350,8 @@ class Coalescer:
         self.thread = get_ident()
         self.away = False
         """Whether the database was away when it was last asked."""
-        self._waiting: deque[tuple[Entry, asyncio.Future[Standing | None]]] = deque()
+        self.gate = flood.Gate()
+        self._waiting: deque[_Waiting] = deque()
         self._writer: asyncio.Task[None] | None = None
         self._connection: psycopg.AsyncConnection[tuple[Any, ...]] | None = None
         self._standby = standby.Standby()
@@ -362,15 +366,17 @@ class Coalescer:
         """Whether it belongs here: after a fork, or in another loop, its connection is somebody else's."""
         return self.pid == os.getpid() and self.loop is asyncio.get_running_loop()
 
-    async def put(self, entry: Entry) -> Standing:
+    async def put(self, entry: Entry, *, flags: int = 0) -> Standing:
         """Returns, once it is on disk, what stands for ``entry``. Raises :class:`Unavailable`.
+
+        With ``flags`` (see :mod:`flood`) it may be refused before: raises ``flood.Refusal``.
 
         Whoever is cancelled while waiting (a client that went away) changes nothing: the report is written.
         """
         if len(self._waiting) >= WAITING_LIMIT:
             raise Unavailable
         future: asyncio.Future[Standing | None] = self.loop.create_future()
-        self._waiting.append((entry, future))
+        self._waiting.append((entry, future, flags))
         if self._writer is None or self._writer.done():
             self._writer = self.loop.create_task(self._write_all())
         standing = await future
@@ -383,7 +389,7 @@ class Coalescer:
         if len(self._waiting) + len(entries) > WAITING_LIMIT:
             raise Unavailable
         futures: list[asyncio.Future[Standing | None]] = [self.loop.create_future() for _ in entries]
-        self._waiting.extend(zip(entries, futures, strict=True))
+        self._waiting.extend((entry, future, 0) for entry, future in zip(entries, futures, strict=True))
         if self._writer is None or self._writer.done():
             self._writer = self.loop.create_task(self._write_all())
         found = [await future for future in futures]
@@ -400,6 +406,7 @@ class Coalescer:
             self._asking.cancel()
             await asyncio.wait({self._asking})
         await self._disconnect()
+        await self.gate.close()
         await self._standby.close()
 
     async def _write_all(self) -> None:
@@ -407,19 +414,39 @@ class Coalescer:
             if self.away:
                 # Larger blocks: the broker holds so many of them, and they have to come home one by one.
                 await asyncio.sleep(GATHER_SECONDS)
-            taken = [self._waiting.popleft() for _ in range(min(BLOCK_LIMIT, len(self._waiting)))]
+            taken = await self._admitted([self._waiting.popleft() for _ in range(min(BLOCK_LIMIT, len(self._waiting)))])
             try:
-                standing: Sequence[Standing | None] = await self._write([entry for entry, _future in taken])
+                standing: Sequence[Standing | None] = await self._write([one[0] for one in taken])
             except Unavailable:
                 # Those behind them would wait as long for the same: better told now.
                 taken.extend(self._waiting)
                 self._waiting.clear()
                 standing = [None] * len(taken)
-            for (_entry, future), stands in zip(taken, standing, strict=True):
+            for (_entry, future, _flags), stands in zip(taken, standing, strict=True):
                 if not future.done():
                     future.set_result(stands)
 
+    async def _admitted(self, taken: list[_Waiting]) -> list[_Waiting]:
+        """Those that the limits let through; the others are told."""
+        visits = [(entry.who, flags) for entry, _future, flags in taken if flags]
+        if not visits:
+            return taken
+        verdicts = await self.gate.judge(visits, waiting=len(self._waiting))
+        if not any(verdicts):
+            return taken
+        judged = iter(verdicts)
+        admitted = []
+        for one in taken:
+            refusal = next(judged) if one[2] else None
+            if refusal is None:
+                admitted.append(one)
+            elif not one[1].done():
+                one[1].set_exception(refusal)
+        return admitted
+
     async def _write(self, entries: Sequence[Entry]) -> list[Standing]:
+        if not entries:
+            return []
         earlier = await self._held_earlier(entries) if self._returning else {}
         rest = [entry for entry in entries if entry.client_id not in earlier]
         written = iter(await self._write_somewhere(_Batch(rest)) if rest else [])

@@ -20,7 +20,7 @@ from django.core import signing
 from django.db import DatabaseError, InterfaceError, OperationalError, connection
 
 from reports import clock, regions
-from reports.intake import catalogue, guard, inbox, standby
+from reports.intake import catalogue, flood, guard, inbox, proof, standby
 from reports.intake.catalogue import Known, KnownService
 from reports.models import Kind
 
@@ -205,8 +205,8 @@ def client_id_of(text: str) -> UUID:
 def submit(data: Mapping[str, object], *, address: str, received_at: datetime, client: str = "") -> Accepted:
     """Accepts a report: valid, on disk, answered. ``client`` is what the browser says of itself (see the guard).
 
-    Raises :class:`Invalid`, ``inbox.Unavailable`` when it can be stored nowhere, and ``RuntimeError`` within a
-    transaction (the answer must not precede the commit).
+    Raises :class:`Invalid`, ``inbox.Unavailable`` when it can be stored nowhere, in a web server ``flood.Refusal``, and
+    ``RuntimeError`` within a transaction (the answer must not precede the commit).
     """
     # In a thread of the web server its loop has a coalescer, which knows what to do without a database.
     coalescer = inbox.coalescer_of_another_thread()
@@ -222,7 +222,8 @@ def submit(data: Mapping[str, object], *, address: str, received_at: datetime, c
         if coalescer is None:
             (standing,) = inbox.write([entry])
         else:
-            waiting = asyncio.run_coroutine_threadsafe(coalescer.put(entry), coalescer.loop)
+            flags = flood.flags(address, proved=False)
+            waiting = asyncio.run_coroutine_threadsafe(coalescer.put(entry, flags=flags), coalescer.loop)
             standing = waiting.result()
     except (OperationalError, InterfaceError, standby.Refused) as error:
         raise inbox.Unavailable from error
@@ -262,13 +263,23 @@ def _batches(posts: Iterable[Post], size: int) -> Iterator[list[Post]]:
 async def asubmit(data: Mapping[str, object], *, address: str, received_at: datetime, client: str = "") -> Accepted:
     """The same without blocking: reports of concurrent callers are written together.
 
-    Raises :class:`Invalid`, and ``inbox.Unavailable`` when the database is away.
+    Raises :class:`Invalid`, ``flood.Refusal`` (the solution of a challenge is sent as ``altcha``), and
+    ``inbox.Unavailable`` when it can be stored nowhere.
     """
     known = catalogue.at_hand() or await _catalogue()
     submission = _validate(data, known)
     who = guard.pseudonyms(address, client=client, keys=await _secrets(received_at))
-    standing = await inbox.coalescer().put(_entry(submission, who, received_at))
+    coalescer = inbox.coalescer()
+    proved = "altcha" in data and await _is_proved(data["altcha"], who, coalescer.gate)
+    entry = _entry(submission, who, received_at)
+    standing = await coalescer.put(entry, flags=flood.flags(address, proved=proved))
     return _accepted(standing, known)
+
+
+async def _is_proved(solution: object, who: guard.Pseudonyms, gate: flood.Gate) -> bool:
+    name = proof.solved(solution, person=who.person)
+    # Remembered until after its end, by whatever clock.
+    return name is not None and await gate.spend(name, seconds=proof.EXPIRES_SECONDS + 60)
 
 
 async def grounds(at: datetime) -> tuple[Known, guard.Secrets]:

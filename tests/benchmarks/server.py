@@ -21,7 +21,9 @@ def running_server() -> Iterator[tuple[int, psutil.Process]]:
         port = int(free.getsockname()[1])
     command = [str(Path(sys.executable).with_name("granian")), "--interface", "asgi", "--host", "127.0.0.1"]
     command += ["--port", str(port), "--no-ws", "--log-level", "warning", "outagemap.asgi:application"]
-    with subprocess.Popen(command, cwd=Path(__file__).parents[2], env=os.environ.copy()) as process:
+    with subprocess.Popen(
+        command, cwd=Path(__file__).parents[2], env=os.environ | {"TRUSTED_PROXIES": "127.0.0.1"}
+    ) as process:
         try:
             _wait_for(port)
             yield port, psutil.Process(process.pid)

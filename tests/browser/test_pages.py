@@ -253,3 +253,70 @@ def test_times_are_the_readers_with_utc_beside(scene: None, browser: Browser, li
         page.goto(f"/incidents/{REF}/")
         page.wait_for_selector("time[data-upgraded]")
         assert re.search(r"\d\d:\d\d \((.+, )?\d\d:\d\d UTC\)", page.inner_text("h1"))
+
+
+def test_a_visitor_is_asked_for_proof_under_suspicion_only_and_never_sees_a_riddle(
+    scene: None, browser: Browser, live_site: str
+) -> None:
+    from reports.intake.flood import PERSON_SOFT
+    from tests.intake.test_flood import forget_counts
+
+    forget_counts()
+    with browser.new_context(base_url=live_site, viewport={"width": 390, "height": 844}) as context:
+        page = context.new_page()
+        asked: list[int] = []
+        page.on("response", lambda answer: asked.append(answer.status) if "/api/v1/reports/" in answer.url else None)
+        page.goto("/services/whatsapp/")
+        answer = page.locator("[data-answer]")
+        page.get_by_role("button", name="It works for me").click()
+        expect(answer).to_contain_text("Counted: WhatsApp works for you.")
+        assert asked == [202]
+        # Somebody behind the same address, with the same browser, sends a lot.
+        page.evaluate(
+            """async (times) => {
+              const body = JSON.stringify({ service: "whatsapp", region: "GB" });
+              const headers = { "Content-Type": "application/json" };
+              for (let i = 0; i < times; i++) await fetch("/api/v1/reports/", { method: "POST", headers, body });
+            }""",
+            PERSON_SOFT - 1,
+        )
+        before, height = inbox(), page.locator(".report").bounding_box()["height"]
+        said = page.evaluate_handle(
+            """() => {
+              const said = [];
+              const look = () => said.push(document.querySelector("[data-answer]").textContent);
+              const options = { childList: true, characterData: true, subtree: true };
+              new MutationObserver(look).observe(document.querySelector("[data-answer]"), options);
+              return said;
+            }"""
+        )
+        page.get_by_role("button", name="It works for me").click()
+        expect(answer).to_contain_text("Counted: WhatsApp works for you.", timeout=30_000)
+        assert asked[-2:] == [403, 202]
+        assert inbox() == before + 1
+        assert any("Checking that you are not a program" in text for text in said.json_value())
+        assert abs(page.locator(".report").bounding_box()["height"] - height) < 30
+        assert context.cookies() == []
+    forget_counts()
+
+
+def test_the_check_can_be_stopped_and_begun_again(scene: None, browser: Browser, live_site: str) -> None:
+    import json
+
+    from reports.intake import proof
+    from tests.intake.test_flood import forget_counts
+
+    forget_counts()
+    # Ten times as hard as any: there is time to stop it.
+    hard = {"code": "proof_needed", "detail": "", "challenge": proof.challenge(1, hashes=1) | {"maxNumber": 10**7}}
+    hard["challenge"]["challenge"] = "0" * 64
+    with browser.new_context(base_url=live_site) as context:
+        page = context.new_page()
+        page.goto("/services/whatsapp/")
+        page.route("**/api/v1/reports/", lambda route: route.fulfill(status=403, body=json.dumps(hard)), times=1)
+        page.get_by_role("button", name="It works for me").click()
+        page.get_by_role("button", name="Stop").click()
+        answer = page.locator("[data-answer]")
+        expect(answer).to_contain_text("Stopped. Your report was not sent.")
+        page.get_by_role("button", name="Try again").click()
+        expect(answer).to_contain_text("Counted: WhatsApp works for you.")

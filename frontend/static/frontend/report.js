@@ -1,6 +1,8 @@
 // Reporting without leaving the page. "It is down for me" asks what fails with one more tap, but does not depend on it:
 // whoever goes away or waits has been counted all the same. Without this module the form posts as a form.
 
+import { solve } from "./proof.js";
+
 const form = document.querySelector("form[data-report]");
 // How long the question of what fails may stay unanswered.
 const PATIENCE = 15000;
@@ -40,6 +42,7 @@ function setUp() {
   const country = form.elements.country;
   const region = form.elements.region;
   let waiting = null;
+  let checking = null;
 
   const place = () => (region.value && !region.closest("[data-part]").hidden ? region.value : country.value);
 
@@ -65,7 +68,9 @@ function setUp() {
     answer.textContent = text;
   };
 
-  async function send(report, { leaving = false } = {}) {
+  async function send(report, { leaving = false, tries = 3 } = {}) {
+    checking?.abort();
+    checking = null;
     if (!leaving) say(words.sending);
     let reply;
     try {
@@ -80,8 +85,35 @@ function setUp() {
     }
     const body = await reply.json().catch(() => ({}));
     if (reply.status === 202) return thank(report, body);
-    if (reply.status === 429 || reply.status >= 500) return retryLater(report, words.busy);
+    if (body.code === "proof_needed" && tries > 0) return prove(report, body.challenge, tries - 1);
+    if (reply.status === 429) return retryLater(report, body.detail ?? words.busy);
+    if (reply.status === 403 || reply.status >= 500) return retryLater(report, words.busy);
     return say(Object.values(body).flat().join(" ") || words.refused, true);
+  }
+
+  // So many reports are coming that a program is asked to work for each. A browser does, and its reader may stop it.
+  async function prove(report, challenge, tries) {
+    const { altcha, ...plain } = report;
+    checking = new AbortController();
+    const { signal } = checking;
+    say(`${words.checking} `);
+    offer(words.cancel, () => {
+      checking?.abort();
+      retryLater(plain, words.cancelled);
+    });
+    const solution = await solve(challenge, signal);
+    if (signal.aborted) return;
+    if (!solution) return retryLater(plain, words.busy);
+    return send({ ...plain, altcha: solution }, { tries });
+  }
+
+  function offer(text, act) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "text-button";
+    button.textContent = text;
+    button.addEventListener("click", act);
+    answer.append(button);
   }
 
   function thank(report, body) {
@@ -91,13 +123,8 @@ function setUp() {
 
   function retryLater(report, why) {
     say(`${why} `, true);
-    const again = document.createElement("button");
-    again.type = "button";
-    again.className = "text-button";
-    again.textContent = words.again;
     // The same id: however often it is sent, it counts once.
-    again.addEventListener("click", () => send(report));
-    answer.append(again);
+    offer(words.again, () => send(report));
   }
 
   function finish(problem, options) {
