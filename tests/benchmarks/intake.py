@@ -1,4 +1,4 @@
-"""The intake: what an accepted report costs beside an empty view, and how fast the inbox is drained.
+"""The intake: what an accepted report costs beside an empty view, a plain endpoint and the broker alone; the drain.
 
 ``run`` needs Django set up on an empty, migrated database (``python -m tests.benchmarks.site intake`` makes one); it
 leaves its rows there. The load generator shares the machine with the server, so ratios and CPU milliseconds say more
@@ -25,19 +25,21 @@ from reports.intake import inbox
 from reports.intake.drain import _Batch, _copy_reports, drain
 from reports.intake.guard import Pseudonyms
 from reports.models import InboxBlock, Region, Report, Service
+from tests.benchmarks import broker
 from tests.benchmarks.load import Load, page_request, report_request, send
 from tests.benchmarks.server import running_server
 
 CONNECTIONS = 64
 SECONDS = 4.0
 ROUNDS = 3
+SHARES = (0.5, 0.9, 0.99, 0.999)
 NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
 
 
 def run() -> dict[str, Any]:
     """The figures by name."""
     call_command("load_catalogue", verbosity=0)
-    return _over_http() | _drained("widely", wide=True) | _drained("in an outage", wide=False)
+    return _over_http() | broker.limits() | _drained("widely", wide=True) | _drained("in an outage", wide=False)
 
 
 # --- Over HTTP -------------------------------------------------------------------------------------------------------
@@ -58,12 +60,16 @@ def _over_http() -> dict[str, Any]:
         for _ in range(ROUNDS):
             accepted.append(_measured(reports, port, server, database, seconds=SECONDS))
             empty.append(_measured(views, port, server, database, seconds=SECONDS))
+        half = _measured(reports, port, server, database, seconds=SECONDS, per_second=_rate(accepted) / 2)
+    with running_server("wsgi", "tests.benchmarks.plain:application") as (port, server):
+        _measured(reports, port, server, database, seconds=1.0)
+        plain = _measured(reports, port, server, database, seconds=SECONDS)
     stored = sum(InboxBlock.objects.values_list("reports", flat=True)) - before
     blocks = InboxBlock.objects.count()
     if stored < sum(load.statuses.get(202, 0) for load, _, _ in accepted):
         raise RuntimeError("fewer reports in the inbox than were acknowledged")
     report_ms, view_ms = (median(ms for _, ms, _ in rounds) for rounds in (accepted, empty))
-    report_rate, view_rate = (median(load.per_second for load, _, _ in rounds) for rounds in (accepted, empty))
+    report_rate, view_rate = _rate(accepted), _rate(empty)
     return {
         "server CPU ms per accepted report": round(report_ms, 3),
         "server CPU ms per empty Django view": round(view_ms, 3),
@@ -72,23 +78,45 @@ def _over_http() -> dict[str, Any]:
         "accepted reports a second": round(report_rate),
         "empty views a second": round(view_rate),
         "reports a second / empty views a second": round(report_rate / view_rate, 2),
-        "p50 ms of a report": round(median(load.percentile(0.5) for load, _, _ in accepted), 1),
-        "p99 ms of a report": round(median(load.percentile(0.99) for load, _, _ in accepted), 1),
+        "plain DRF + ORM endpoint, reports a second": round(plain[0].per_second),
+        "plain DRF + ORM endpoint, server CPU ms": round(plain[1], 3),
+        "plain DRF + ORM endpoint, database CPU ms": round(plain[2], 3),
+        "reports a second / those of the plain endpoint": round(report_rate / plain[0].per_second, 1),
+        **{
+            f"p{100 * share:g} ms of a report at saturation": round(
+                median(load.percentile(share) for load, _, _ in accepted), 1
+            )
+            for share in SHARES
+        },
+        **{f"p{100 * share:g} ms of a report at half load": round(half[0].percentile(share), 1) for share in SHARES},
+        "reports a second at half load": round(half[0].per_second),
         "reports in a block": round(stored / blocks, 1),
         "answers other than expected": sum(
             sum(load.statuses.values()) - load.statuses.get(expected, 0)
-            for rounds, expected in ((accepted, 202), (empty, 200))
+            for rounds, expected in (([*accepted, half, plain], 202), (empty, 200))
             for load, _, _ in rounds
         ),
     }
 
 
+def _rate(rounds: list[tuple[Load, float, float]]) -> float:
+    return median(load.per_second for load, _, _ in rounds)
+
+
 def _measured(
-    requests: Iterator[bytes], port: int, server: psutil.Process, database: psutil.Process, *, seconds: float
+    requests: Iterator[bytes],
+    port: int,
+    server: psutil.Process,
+    database: psutil.Process,
+    *,
+    seconds: float,
+    per_second: float | None = None,
 ) -> tuple[Load, float, float]:
     """A load, and the CPU milliseconds of the server and of the database for each of its answers."""
     before = _cpu(server), _cpu(database)
-    load = asyncio.run(send(requests, port=port, connections=CONNECTIONS, decode=False, seconds=seconds))
+    load = asyncio.run(
+        send(requests, port=port, connections=CONNECTIONS, decode=False, seconds=seconds, per_second=per_second)
+    )
     spent = _cpu(server) - before[0], _cpu(database) - before[1]
     return load, 1000 * spent[0] / len(load.latencies), 1000 * spent[1] / len(load.latencies)
 

@@ -47,9 +47,18 @@ def page_request(path: str) -> bytes:
 
 
 async def send(
-    requests: Iterator[bytes], *, port: int, connections: int, decode: bool = True, seconds: float | None = None
+    requests: Iterator[bytes],
+    *,
+    port: int,
+    connections: int,
+    decode: bool = True,
+    seconds: float | None = None,
+    per_second: float | None = None,
 ) -> Load:
     """Sends the requests over so many connections at once, each as soon as the one before it was answered.
+
+    With ``per_second`` they are sent by the clock instead, and a latency is counted from when its request was due: a
+    server that falls behind cannot hide it.
 
     Ends with the requests or after ``seconds``. A connection that breaks is made anew; its request is not sent again.
     """
@@ -57,12 +66,16 @@ async def send(
     began = time.perf_counter()
     end = None if seconds is None else began + seconds
 
-    async def one_client() -> None:
+    async def one_client(number: int) -> None:
+        due = began + number / per_second if per_second else 0.0
         streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         for request in requests:
             if end is not None and time.perf_counter() > end:
                 break
             sent = time.perf_counter()
+            if per_second:
+                await asyncio.sleep(max(due - sent, 0))
+                sent, due = due, due + connections / per_second
             try:
                 if streams is None:
                     streams = await asyncio.open_connection("127.0.0.1", port)
@@ -81,7 +94,7 @@ async def send(
         if streams is not None:
             streams[1].close()
 
-    await asyncio.gather(*(one_client() for _ in range(connections)))
+    await asyncio.gather(*(one_client(number) for number in range(connections)))
     load.seconds = time.perf_counter() - began
     return load
 

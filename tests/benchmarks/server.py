@@ -15,15 +15,17 @@ import psutil
 
 
 @contextmanager
-def running_server() -> Iterator[tuple[int, psutil.Process]]:
+def running_server(
+    interface: str = "asgi", application: str = "outagemap.asgi:application"
+) -> Iterator[tuple[int, psutil.Process]]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = int(free.getsockname()[1])
-    command = [str(Path(sys.executable).with_name("granian")), "--interface", "asgi", "--host", "127.0.0.1"]
-    command += ["--port", str(port), "--no-ws", "--log-level", "warning", "outagemap.asgi:application"]
-    with subprocess.Popen(
-        command, cwd=Path(__file__).parents[2], env=os.environ | {"TRUSTED_PROXIES": "127.0.0.1"}
-    ) as process:
+    command = [str(Path(sys.executable).with_name("granian")), "--interface", interface, "--host", "127.0.0.1"]
+    command += ["--port", str(port), "--no-ws", "--log-level", "warning", application]
+    environment = os.environ | {"TRUSTED_PROXIES": "127.0.0.1"}
+    # Its warnings must not come between the figures on standard output.
+    with subprocess.Popen(command, cwd=Path(__file__).parents[2], env=environment, stdout=sys.stderr) as process:
         try:
             _wait_for(port)
             yield port, psutil.Process(process.pid)
