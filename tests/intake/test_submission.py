@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as slow
 from hypothesis import strategies as st
 
-from reports.intake import catalogue, inbox
+from reports.intake import catalogue, inbox, submission
 from reports.intake.submission import Invalid, Post, read_receipt, submit, submit_many, validate
 from reports.models import AcceptedId, InboxBlock, Kind, Service
 from tests.intake.making import Catalogue
@@ -256,3 +256,8 @@ def test_a_receipt_says_what_was_accepted_and_cannot_be_forged(known: Catalogue)
 @given(st.text(max_size=80))
 def test_rubbish_is_no_receipt(token: str):
     assert read_receipt(token) is None
+
+
+@given(st.text(max_size=60))
+def test_a_receipt_is_signed_as_django_would(text: str):
+    assert submission._signed(text) == submission._SIGNER.sign(text)
