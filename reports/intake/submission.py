@@ -432,4 +432,4 @@ def _signed(text: str) -> str:
 
 @cache
 def _begun(key: str | bytes) -> hmac.HMAC:
-    return hmac.new(sha256(f"{_SIGNER.salt}signer".encode() + force_bytes(key)).digest(), digestmod=sha256)
+    return hmac.new(sha256(force_bytes(_SIGNER.salt) + b"signer" + force_bytes(key)).digest(), digestmod=sha256)
