@@ -122,7 +122,9 @@ def test_simulated_figures_are_measured_and_written_where_the_page_can_read_them
         figures = suite[when]
         assert figures["incidents"] == sum(band["incidents"] for band in figures["bands"]) >= 10
         assert 0 < figures["real"] < figures["incidents"]
-        assert figures["brier"] < figures["uncertainty"]
+        # Murphy's parts make up the score, but for what differs within a band.
+        parts = figures["reliability"] - figures["resolution"] + figures["uncertainty"]
+        assert figures["brier"] == pytest.approx(parts, abs=0.02)
 
 
 def test_bad_options_are_refused_in_a_line():

@@ -271,7 +271,14 @@ async def asubmit(data: Mapping[str, object], *, address: str, received_at: date
     ``inbox.Unavailable`` when it can be stored nowhere.
     """
     known = catalogue.at_hand() or await _catalogue()
-    submission = _validate(data, known)
+    try:
+        submission = _validate(data, known)
+    except Invalid:
+        if catalogue.at_hand() is known:
+            raise
+        # By an old catalogue: what it does not know may have been added since.
+        known = await _newest_catalogue()
+        submission = _validate(data, known)
     who = guard.pseudonyms(address, client=client, keys=await _secrets(received_at))
     coalescer = inbox.coalescer()
     proved = "altcha" in data and await _is_proved(data["altcha"], who, coalescer.gate)
@@ -291,7 +298,7 @@ async def grounds(at: datetime) -> tuple[Known, guard.Secrets]:
 
     Raises ``inbox.Unavailable`` where the database would have to be asked and is away.
     """
-    return catalogue.at_hand() or await _catalogue(), await _secrets(at)
+    return catalogue.at_hand() or await _newest_catalogue(), await _secrets(at)
 
 
 async def learn() -> None:
@@ -339,6 +346,17 @@ async def _catalogue() -> Known:
     reading = once("catalogue", catalogue.read)
     known = catalogue.stale()
     return known if known is not None else await _soon(reading)
+
+
+async def _newest_catalogue() -> Known:
+    """The catalogue as it is, waited for; an old one only where the database is away."""
+    try:
+        return await _soon(once("catalogue", catalogue.read))
+    except inbox.Unavailable:
+        known = catalogue.stale()
+        if known is None:
+            raise
+        return known
 
 
 async def _secrets(at: datetime) -> guard.Secrets:

@@ -16,7 +16,9 @@ def test_the_calls_can_be_read_opened_and_tried(browser_page: Page):
     browser_page.goto("/api/docs/")
     operation = browser_page.locator("#operations-regions-regions_one")
     operation.wait_for()
-    assert browser_page.locator(".opblock").count() == 13
+    described = browser_page.request.get("/api/v1/schema/?format=json").json()
+    calls = [way for path in described["paths"].values() for way in path if way in ("get", "post")]
+    assert browser_page.locator(".opblock").count() == len(calls) >= 15
     operation.locator("button.opblock-summary-control").click()
     operation.get_by_role("button", name="Try it out").click()
     operation.locator("input[placeholder=code]").fill("GB-ENG")

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from reports.intake import catalogue, endpoint, inbox
 from reports.intake.drain import drain
 from reports.intake.endpoint import BODY_LIMIT, report_app
-from reports.models import InboxBlock, Report
+from reports.models import InboxBlock, Report, Service
 from tests.conftest import start_process, stop_process, wait_until
 from tests.intake.making import Catalogue
 
@@ -112,6 +112,19 @@ def test_requests_that_come_at_once_share_a_block(committed: Catalogue):
     # One for those that had to wait for the catalogue and the salt, and perhaps one more.
     assert InboxBlock.objects.count() <= 2
     assert sum(InboxBlock.objects.values_list("reports", flat=True)) == 30
+
+
+def test_what_was_added_to_the_catalogue_since_it_was_read_can_be_reported_at_once(
+    committed: Catalogue, monkeypatch: pytest.MonkeyPatch
+):
+    catalogue.read()
+    new = Service.objects.create(
+        slug="signal", name="Signal", provider=committed.whatsapp.provider, category=committed.whatsapp.category
+    )
+    monkeypatch.setattr(catalogue, "_checked_at", catalogue._checked_at - 60)
+    found = answer({"service": new.slug, "region": "GB-ENG"})
+    assert found.status == 202, found.text
+    assert answer({"service": "nothing", "region": "GB-ENG"}).status == 400
 
 
 def test_the_same_id_again_gets_the_same_answer(committed: Catalogue):
