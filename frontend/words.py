@@ -56,6 +56,17 @@ FIGURE_NAMES = {
     "minutes_since_restored": gettext_lazy("Minutes since it came back"),
     "reports_since_restored": gettext_lazy("Reports since it came back"),
     "votes_since_restored": gettext_lazy("“Works for me” since it came back"),
+    "service_networks": gettext_lazy("Networks, each once for all regions"),
+    "sign_age": gettext_lazy("For the confidence: minutes since it opened"),
+    "sign_surplus": gettext_lazy("For the confidence: surplus beyond the bar"),
+    "sign_ratio": gettext_lazy("For the confidence: times the usual (natural log)"),
+    "sign_pool": gettext_lazy("For the confidence: a country or the world spoke first"),
+    "sign_regions": gettext_lazy("For the confidence: regions (natural log)"),
+    "sign_crowding": gettext_lazy("For the confidence: reports a network (natural log)"),
+    "sign_sudden": gettext_lazy("For the confidence: suddenness (natural log)"),
+    "sign_lasted": gettext_lazy("For the confidence: minutes it lasted (natural log)"),
+    "sign_still": gettext_lazy("For the confidence: whether it goes on (natural log)"),
+    "sign_usual": gettext_lazy("For the confidence: usual reports an hour (natural log)"),
     "echo_observed": gettext_lazy("Its reports in the world"),
     "echo_expected": gettext_lazy("Its usual reports in the world"),
     "other_observed": gettext_lazy("Reports of the other"),
@@ -105,6 +116,11 @@ def count(number: float) -> str:
     if isinstance(number, float) and 0.05 <= number < 9.95:
         return f"{number:.1f}".removesuffix(".0")
     return f"{round(number):,}"
+
+
+def expectation(number: float) -> str:
+    """The same of what was expected, which is seldom and yet not nothing."""
+    return _("fewer than 0.1") if 0 < number < 0.05 else count(number)
 
 
 def people(number: float) -> str:

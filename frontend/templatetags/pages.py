@@ -87,6 +87,12 @@ def count(number: float) -> str:
 
 
 @register.filter
+def expectation(number: float) -> str:
+    """How many reports were expected."""
+    return words.expectation(number)
+
+
+@register.filter
 def people(number: float | None) -> str:
     """A number of people; a dash where nobody knows it."""
     return words.people(number) if number else "–"

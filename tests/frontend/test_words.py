@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from frontend import words
+from reports.detection.confidence import SIGNS
 from reports.status.answers import RegionLink
 
 NOON = datetime(2024, 4, 3, 12, 0, tzinfo=UTC)
@@ -75,6 +76,16 @@ def test_an_interval_names_both_sides_where_they_differ() -> None:
 )
 def test_a_probability_in_words(log10_p: float, said: str) -> None:
     assert words.probability(log10_p) == said
+
+
+@pytest.mark.parametrize(("number", "said"), [(0.0, "0"), (0.021, "fewer than 0.1"), (0.3, "0.3"), (41.2, "41")])
+def test_what_is_seldom_is_not_called_nothing(number: float, said: str) -> None:
+    assert words.expectation(number) == said
+
+
+def test_every_sign_of_a_confidence_has_a_name() -> None:
+    for name in ("age", *SIGNS):
+        assert words.figure_name(f"sign_{name}").startswith("For the confidence: ")
 
 
 def test_some_countries_want_an_article() -> None:
