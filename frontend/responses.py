@@ -11,6 +11,7 @@ from django.http.response import HttpResponseBase
 from django.template.loader import render_to_string
 from django.utils.cache import get_conditional_response, patch_vary_headers
 
+from frontend import drawings
 from frontend.charts import STATES
 from reports import status
 from reports.status.health import is_stale
@@ -55,6 +56,12 @@ def page(
 def drawing(request: HttpRequest, template: str, context: Mapping[str, object]) -> HttpResponseBase:
     """A standalone SVG."""
     return answer(request, render_to_string(template, context), SVG)
+
+
+def map_drawing(request: HttpRequest, states: dict[str, str]) -> HttpResponseBase:
+    """A map as a standalone SVG: region codes to states, in the colours of ``?theme=``."""
+    context = {"drawing": drawings.draw_map(states, theme=request.GET.get("theme", "light"))}
+    return drawing(request, "frontend/map.svg", context)
 
 
 def answer(

@@ -5,6 +5,7 @@ A verdict never says more than the figures do: too little data is "too few repor
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -386,3 +387,23 @@ def probability(log10_p: float) -> str:
     if log10_p < -15:
         return _("less than 1 in a million billions")
     return _("1 in {n}").format(n=f"{float(f'{10**-log10_p:.1e}'):,.0f}")
+
+
+def report_words(name: str) -> str:
+    """What `report.js` says while it sends, as JSON."""
+    return json.dumps(
+        {
+            "ask": _("One more tap, if you like; you are counted either way."),
+            "sending": _("Sending…"),
+            "countedDown": _("Counted: {service} is down for you.").format(service=name),
+            "countedWorking": _("Counted: {service} works for you.").format(service=name),
+            "receipt": _("Thank you."),
+            "offline": _("Your report could not be sent: no connection."),
+            "busy": _("Your report could not be sent just now."),
+            "refused": _("Your report could not be taken."),
+            "checking": _("Checking that you are not a program…"),
+            "cancel": _("Stop"),
+            "cancelled": _("Stopped. Your report was not sent."),
+            "again": _("Try again"),
+        }
+    )

@@ -1,0 +1,1 @@
+"""The pages: each view asks `reports.status` and hands the answer to a template."""
