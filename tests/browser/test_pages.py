@@ -95,6 +95,19 @@ def test_it_works_for_me_is_one_tap(scene: None, browser_page: Page) -> None:
     browser_page.get_by_text("Counted: WhatsApp works for you.").wait_for()
 
 
+def test_the_browser_remembers_where_its_reader_is(scene: None, browser_page: Page) -> None:
+    browser_page.goto("/services/whatsapp/")
+    browser_page.select_option("#country", "FR")
+    browser_page.wait_for_selector("#region option[value='FR-IDF']", state="attached")
+    browser_page.select_option("#region", "FR-IDF")
+    browser_page.get_by_role("button", name="It works for me").click()
+    browser_page.get_by_text("Counted: WhatsApp works for you.").wait_for()
+    browser_page.goto("/services/instagram/")
+    expect(browser_page.locator("#country")).to_have_value("FR")
+    expect(browser_page.locator("#region")).to_have_value("FR-IDF")
+    assert browser_page.context.cookies() == []
+
+
 def test_who_does_not_say_what_fails_is_counted_all_the_same(scene: None, browser_page: Page) -> None:
     browser_page.goto("/services/whatsapp/")
     browser_page.get_by_role("button", name="It is down for me").click()

@@ -1,12 +1,12 @@
 // Reporting without leaving the page. "It is down for me" asks what fails with one more tap, but does not depend on it:
 // whoever goes away or waits has been counted all the same. Without this module the form posts as a form.
 
+import { remember, remembered } from "./here.js";
 import { solve } from "./proof.js";
 
 const form = document.querySelector("form[data-report]");
 // How long the question of what fails may stay unanswered.
 const PATIENCE = 15000;
-const REMEMBERED = "outagemap.region";
 
 function newId() {
   if (crypto.randomUUID) return crypto.randomUUID();
@@ -16,22 +16,6 @@ function newId() {
   bytes[8] = (bytes[8] & 0x3f) | 0x80;
   const hex = [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
   return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join("-");
-}
-
-function remembered() {
-  try {
-    return JSON.parse(localStorage.getItem(REMEMBERED)) ?? {};
-  } catch {
-    return {};
-  }
-}
-
-function remember(place) {
-  try {
-    localStorage.setItem(REMEMBERED, JSON.stringify(place));
-  } catch {
-    // Private windows may refuse; the choice then lasts for this page.
-  }
 }
 
 function setUp() {
