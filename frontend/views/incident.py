@@ -13,10 +13,10 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from frontend import calibration, charts, counts, course, drawings, maps, places, words
-from frontend.nesting import own_people, parts
 from frontend.responses import drawing, map_drawing, page
 from reports import clock, status
 from reports.status.answers import IncidentHistory, IncidentStatus, RegionalOutageStatus
+from reports.status.nesting import own_people, parts
 
 # A table of every region of the world would be a megabyte: the rest is one link away.
 MOST_ROWS = 100

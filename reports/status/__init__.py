@@ -15,6 +15,7 @@ from reports.status.present import (
     siblings,
     world_map,
 )
+from reports.status.regional import region_records
 from reports.status.series import MOST_STEPS, TooManyStepsError, incident_chart, incident_export, service_counts
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "problem_choices",
     "readiness",
     "region",
+    "region_records",
     "regions",
     "scenario_banner",
     "search",
