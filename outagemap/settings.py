@@ -78,6 +78,7 @@ MIDDLEWARE = [
     "outagemap.middleware.SecurityHeaders",
     "outagemap.middleware.Compression",
     "outagemap.middleware.Common",
+    "outagemap.middleware.ReadyPages",
     "outagemap.middleware.DatabaseAway",
     # Sessions, sign-in and CSRF cookies exist for the admin only: visitors get no cookie at all.
     "outagemap.middleware.AdminSessions",

@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from frontend import calibration, charts, counts, course, drawings, maps, places, words
+from frontend.keeping import keep
 from frontend.responses import drawing, map_drawing, page
 from reports import clock, status
 from reports.status.answers import IncidentHistory, IncidentStatus, RegionalOutageStatus
@@ -26,6 +27,7 @@ INCIDENT_STATES = ("open", "recovering", "resolved")
 REVIEWS = ("automatic", "confirmed", "rejected", "merged")
 
 
+@keep("service", "state", "review", "region", "since", "cursor")
 @require_safe
 def incidents(request: HttpRequest) -> HttpResponseBase:
     """Past and present incidents, with filters."""
@@ -70,6 +72,7 @@ def _day(text: str) -> date | None:
         return None
 
 
+@keep("t", "all", "region")
 @require_safe
 def incident(request: HttpRequest, ref: str) -> HttpResponseBase:
     """One incident: the map through time, the order of restoration, the evidence."""
@@ -141,6 +144,7 @@ def _asked_instant(request: HttpRequest) -> datetime | None:
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
+@keep("t", "theme")
 @require_safe
 def incident_drawing(request: HttpRequest, ref: str) -> HttpResponseBase:
     """The map of an incident at ``?t=`` as an SVG."""
@@ -149,6 +153,7 @@ def incident_drawing(request: HttpRequest, ref: str) -> HttpResponseBase:
     return map_drawing(request, course.map_states(history, min(at, history.end) if at else history.end))
 
 
+@keep("theme")
 @require_safe
 def incident_chart(request: HttpRequest, ref: str) -> HttpResponseBase:
     """The counts of an incident against what was expected, as an SVG of its own."""

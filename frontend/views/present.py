@@ -8,11 +8,13 @@ from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from frontend import counts, maps, words
+from frontend.keeping import keep
 from frontend.responses import data, map_drawing, page
 from reports import clock, status
 from reports.status.health import is_stale
 
 
+@keep()
 @require_safe
 def home(request: HttpRequest) -> HttpResponseBase:
     """What is down now, the world map, search."""
@@ -32,6 +34,7 @@ def home(request: HttpRequest) -> HttpResponseBase:
     return page(request, "frontend/home.html", context, now=now, live="frontend/_home_live.html")
 
 
+@keep("theme")
 @require_safe
 def world_drawing(request: HttpRequest) -> HttpResponseBase:
     """The world map of the present as an SVG."""
@@ -39,6 +42,7 @@ def world_drawing(request: HttpRequest) -> HttpResponseBase:
     return map_drawing(request, {state.region.code: state.state for state in status.world_map(now=now).regions})
 
 
+@keep()
 @require_safe
 def services(request: HttpRequest) -> HttpResponseBase:
     """Every service, by category."""

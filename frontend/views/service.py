@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from frontend import charts, counts, maps, places, words
+from frontend.keeping import keep
 from frontend.responses import data, map_drawing, page
 from reports import clock, status
 from reports.status.answers import RegionLink, RegionState, ServiceStatus
@@ -19,6 +20,7 @@ from reports.status.answers import RegionLink, RegionState, ServiceStatus
 MOST_LISTED = 12
 
 
+@keep("country", "problem", by_country=True)
 @require_safe
 def service(request: HttpRequest, slug: str, code: str | None = None) -> HttpResponseBase:
     """Whether a service is down, in the world or in one region, and the two buttons."""
@@ -84,6 +86,7 @@ def _above(region: RegionLink) -> tuple[RegionLink, ...]:
     return tuple(found)
 
 
+@keep("theme")
 @require_safe
 def service_drawing(request: HttpRequest, slug: str) -> HttpResponseBase:
     """The map of one service as an SVG."""
@@ -95,6 +98,7 @@ def service_drawing(request: HttpRequest, slug: str) -> HttpResponseBase:
     )
 
 
+@keep()
 @require_safe
 def provider(request: HttpRequest, slug: str) -> HttpResponseBase:
     """A provider's services side by side, and what it said."""

@@ -6,8 +6,10 @@ import gzip
 import hashlib
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
+from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.cache import get_conditional_response, patch_vary_headers
@@ -17,6 +19,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from reports import clock
+from reports.intake import inbox
 from reports.status import snapshots
 
 # As in the compressing middleware, which would turn the strong validator of what it compresses into a weak one.
@@ -32,6 +35,7 @@ class Body:
     plain_tag: str
     gzipped: bytes | None
     gzipped_tag: str
+    made_at: datetime
 
 
 def body(data: Any) -> Body:
@@ -40,7 +44,7 @@ def body(data: Any) -> Body:
     name = hashlib.blake2b(plain, digest_size=12).hexdigest()
     # Without the time in its header, so that equal content has equal bytes and the validator may be a strong one.
     gzipped = gzip.compress(plain, 6, mtime=0) if len(plain) >= COMPRESS_FROM else None
-    return Body(plain=plain, plain_tag=f'"{name}"', gzipped=gzipped, gzipped_tag=f'"{name}-gzip"')
+    return Body(plain=plain, plain_tag=f'"{name}"', gzipped=gzipped, gzipped_tag=f'"{name}-gzip"', made_at=clock.now())
 
 
 class OpenView(APIView):
@@ -71,22 +75,44 @@ class OpenView(APIView):
 
 
 class KeptView(OpenView):
-    """A view whose answer is kept for as long as nothing changes."""
+    """A view whose answer is kept for as long as nothing changes, and given out while the database is away."""
 
     fresh_seconds = 10
     """For how long a client or cache need not ask again: as long as a watch cycle."""
+
+    @classmethod
+    def as_view(cls, **initkwargs: Any) -> Any:
+        """The view, marked as one that has something to say while the database is away."""
+        view: Any = super().as_view(**initkwargs)
+        view.answers_when_away = True
+        return view
 
     def respond(self, request: Request, asked: Mapping[str, Any], answer: Callable[[], Any]) -> HttpResponseBase:
         """The JSON of ``answer()``, made anew only when something changed since ``asked`` was asked here last."""
         http: HttpRequest = request._request
         # Links in the answer carry the address under which the site was asked.
         key = (http.build_absolute_uri(http.path), *((name, _hashable(value)) for name, value in asked.items()))
-        kept = snapshots.kept(key, lambda: body(answer()), minute=clock.minute_of(clock.now()))
+        try:
+            if inbox.database_is_away():
+                raise OperationalError("the intake has found the database away")
+            kept = snapshots.rendered(key, lambda: body(answer()), minute=clock.minute_of(clock.now()))
+        except OperationalError:
+            kept = snapshots.last_rendered(key)
+            if kept is None:
+                raise
+            return self._sent(http, kept, age=(clock.at_hand() or kept.made_at) - kept.made_at)
+        return self._sent(http, kept)
+
+    def _sent(self, http: HttpRequest, kept: Body, *, age: timedelta | None = None) -> HttpResponseBase:
         zipped = kept.gzipped if "gzip" in http.headers.get("Accept-Encoding", "") else None
         tag = kept.plain_tag if zipped is None else kept.gzipped_tag
         response = HttpResponse(kept.plain if zipped is None else zipped, content_type="application/json")
         response["ETag"] = tag
         response["Cache-Control"] = f"public, max-age={self.fresh_seconds}, stale-if-error=600"
+        if age is not None:
+            # The last answer there was, while the database is away.
+            response["Age"] = str(max(round(age.total_seconds()), 0))
+            response["Cache-Control"] = "no-cache"
         patch_vary_headers(response, ["Accept-Encoding"])
         if zipped is not None:
             response["Content-Encoding"] = "gzip"
