@@ -27,6 +27,7 @@ from django.middleware.security import SecurityMiddleware
 from django.template.loader import render_to_string
 from django.utils.cache import patch_vary_headers
 from django.utils.deprecation import MiddlewareMixin
+from django_otp.middleware import OTPMiddleware
 
 from reports.intake import inbox
 
@@ -169,6 +170,27 @@ class AdminSessions(_AdminOnly, SessionMiddleware):
 
 class AdminAuthentication(_AdminOnly, AuthenticationMiddleware):
     """`request.user`, for the admin only."""
+
+
+class AdminSecondFactor(_AdminOnly):
+    """The device that verified `request.user`, for the admin only."""
+
+    def process_request(self, request: HttpRequest) -> None:
+        """Lets django-otp lay its word on the user."""
+        OTPMiddleware(lambda _request: None)(request)
+
+
+class AdminLockout(_AdminOnly):
+    """Says so to a network that failed to sign in too often; django-axes counts."""
+
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        """The response, or "later" in its place."""
+        if not getattr(request, "axes_locked_out", False):
+            return response
+        seconds = int(settings.AXES_COOLOFF_TIME.total_seconds())
+        body = render_to_string("admin/locked_out.html", {"minutes": seconds // 60}, request=request)
+        headers = {"Retry-After": str(seconds), "Cache-Control": "no-store"}
+        return HttpResponse(body, status=429, headers=headers)
 
 
 class AdminMessages(_AdminOnly, MessageMiddleware):

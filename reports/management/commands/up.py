@@ -140,6 +140,7 @@ def prepare(tell: Any) -> None:
     tasks.keep_partitions()
     tell("catalogue")
     call_command("load_catalogue", verbosity=0)
+    call_command("make_roles", verbosity=0)
     tell("static files")
     static.collect_if_stale()
     if settings.ADMIN_USER:
