@@ -29,7 +29,7 @@ from django.utils.cache import patch_vary_headers
 from django.utils.deprecation import MiddlewareMixin
 from django_otp.middleware import OTPMiddleware
 
-from reports.intake import inbox
+from reports.intake import coalescer
 
 logger = logging.getLogger(__name__)
 
@@ -134,7 +134,7 @@ class DatabaseAway(_InLoop):
     ) -> HttpResponseBase | None:
         """At once, but for what is sent (reports are still accepted) and for what tells of our health."""
         spared = request.method == "POST" or request.path_info in _HEALTH
-        if spared or getattr(callback, "answers_when_away", False) or not inbox.database_is_away():
+        if spared or getattr(callback, "answers_when_away", False) or not coalescer.database_is_away():
             return None
         return _former(request, callback) or _later(request)
 

@@ -34,6 +34,9 @@ RETENTION_DAYS = environment.number("RETENTION_DAYS", default=30, low=2, high=36
 # Whether reports wait in the broker while the database is away, what proof of durability that takes, and how much.
 STANDBY = environment.text("STANDBY", "fsync")
 STANDBY_MB = environment.number("STANDBY_MB", default=128, low=1, high=65536)
+# Lists of the operator's own, by which networks are judged (reports/intake/origin.py): read when the web server starts.
+HOSTING_NETWORKS = environment.file("HOSTING_NETWORKS")
+NETWORK_COUNTRIES = environment.file("NETWORK_COUNTRIES")
 LOG_LEVEL = environment.text("LOG_LEVEL", "INFO").upper()
 # The scenario whose clock the whole site follows; empty: the real clock.
 REPLAY = environment.text("REPLAY")

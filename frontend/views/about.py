@@ -49,7 +49,11 @@ def recompute(request: HttpRequest) -> HttpResponseBase:
 @require_safe
 def privacy(request: HttpRequest) -> HttpResponseBase:
     """What is stored about visitors, and what is not."""
-    return page(request, "frontend/privacy.html", {"retention_days": settings.RETENTION_DAYS}, now=clock.now())
+    context = {
+        "retention_days": settings.RETENTION_DAYS,
+        "looks_at_networks": bool(settings.HOSTING_NETWORKS or settings.NETWORK_COUNTRIES),
+    }
+    return page(request, "frontend/privacy.html", context, now=clock.now())
 
 
 @require_safe

@@ -19,7 +19,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from reports import clock
-from reports.intake import inbox
+from reports.intake import coalescer
 from reports.status import snapshots
 
 # As in the compressing middleware, which would turn the strong validator of what it compresses into a weak one.
@@ -93,7 +93,7 @@ class KeptView(OpenView):
         # Links in the answer carry the address under which the site was asked.
         key = (http.build_absolute_uri(http.path), *((name, _hashable(value)) for name, value in asked.items()))
         try:
-            if inbox.database_is_away():
+            if coalescer.database_is_away():
                 raise OperationalError("the intake has found the database away")
             kept = snapshots.rendered(key, lambda: body(answer()), minute=clock.minute_of(clock.now()))
         except OperationalError:

@@ -174,7 +174,7 @@ def test_while_the_database_is_away_the_last_page_goes_out_and_says_so(
         # What asks for a part has an older whole, and says so itself; what was never made cannot be shown.
         assert client.get("/services/whatsapp/?part=live").status_code == 503
         assert client.get("/services/telegram/").status_code == 503
-        patch.setattr("reports.intake.inbox.database_is_away", lambda: True)
+        patch.setattr("reports.intake.coalescer.database_is_away", lambda: True)
         assert client.get("/services/whatsapp/").content.decode() == said
         assert client.get("/services/telegram/").status_code == 503
     snapshots._missed_at = -10.0
