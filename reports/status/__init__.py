@@ -4,10 +4,12 @@ from reports.status.calibration import calibration, confidence_basis
 from reports.status.health import readiness, scenario_banner
 from reports.status.history import incident, incident_history, incident_regions, incident_timeline
 from reports.status.listing import CursorError, incidents
+from reports.status.milestones import milestones
 from reports.status.places import locate, region, regions
 from reports.status.present import (
     home,
     problem_choices,
+    reporting_countries,
     search,
     service_map,
     service_status,
@@ -33,11 +35,13 @@ __all__ = [
     "incident_timeline",
     "incidents",
     "locate",
+    "milestones",
     "problem_choices",
     "readiness",
     "region",
     "region_records",
     "regions",
+    "reporting_countries",
     "scenario_banner",
     "search",
     "service_counts",

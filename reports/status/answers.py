@@ -320,6 +320,27 @@ class TimelineLine:
 
 
 @dataclass(frozen=True)
+class Milestone:
+    """An update of an incident that matters from afar. ``id`` and ``told_at`` never change, ``text`` may be refined.
+
+    ``kind`` is ``opened``, ``grew``, ``acknowledged``, ``said``, ``denied``, ``confirmed``, ``first_back``,
+    ``relapsed``, ``resolved``, ``reopened``, ``rejected``, ``reinstated`` or ``merged``; of one region it begins with
+    ``region_``.
+    """
+
+    id: str
+    kind: str
+    at: datetime
+    told_at: datetime
+    text: str
+    region: str = ""
+    """The name of the region that it is about, if any."""
+    source_url: str = ""
+    number: int = 0
+    """Orders those of one instant."""
+
+
+@dataclass(frozen=True)
 class Transition:
     """From ``at`` on, ``region`` is in ``state``."""
 

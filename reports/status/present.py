@@ -10,6 +10,7 @@ import numpy as np
 from django.db.models import Q
 
 from reports import clock, counts
+from reports.detection.baseline import Baseline
 from reports.models import Incident
 from reports.status import catalogue, echoes, figures, health, nesting, outages, snapshots
 from reports.status.answers import (
@@ -17,6 +18,7 @@ from reports.status.answers import (
     HomeStatus,
     MapStatus,
     ProblemChoice,
+    RegionLink,
     RegionState,
     ServiceLink,
     ServiceStatus,
@@ -29,6 +31,7 @@ RECENT = timedelta(days=1)
 MOST_REPORTED = 12
 MOST_RESOLVED = 30
 MOST_PROBLEMS = 5
+WEEK = 7 * 1440
 
 
 @dataclass(frozen=True, eq=False)
@@ -333,6 +336,25 @@ def search(text: str, *, limit: int = 10) -> tuple[ServiceLink, ...]:
     """Services that ``text`` may mean: by name, alias or provider, accents and small slips forgiven."""
     entries = catalogue.ranked(text, catalogue.catalogue().offered)
     return tuple(entry.link for entry in entries[:limit])
+
+
+def reporting_countries(slug: str) -> tuple[RegionLink, ...]:
+    """Countries from which people report on a service often enough to hear of an outage: one report a week or more,
+    by the baseline in force. Those of one fit stay the same, whatever happens. By name; none for an unknown service."""
+    entry = catalogue.catalogue().service(slug)
+    fit = figures.expectation().fit
+    if entry is None or fit is None:
+        return ()
+    token = (figures.expectation().version, catalogue.catalogue().digest)
+    return snapshots.held(f"countries of {slug}", token, lambda: _reporting(entry.index, fit))
+
+
+def _reporting(service: int, fit: Baseline) -> tuple[RegionLink, ...]:
+    countries = [(index, link) for index, link in enumerate(catalogue.links()) if link.kind == "country"]
+    indices = np.array([index for index, _ in countries], dtype=np.int64)
+    level, _strength = fit.levels(np.full(len(indices), service, dtype=np.int64), indices)
+    heard = [link for (_, link), a_minute in zip(countries, level.tolist(), strict=True) if a_minute * WEEK >= 1]
+    return tuple(sorted(heard, key=lambda link: link.name))
 
 
 def problem_choices(slug: str) -> tuple[ProblemChoice, ...]:
