@@ -331,7 +331,8 @@ def test_the_exporter_for_prometheus_reads_it(outage_on_the_site, tmp_path):
     assert 'statuspage_service_status{service_name="facebook"} 1.0' in read
     assert 'statuspage_probe_check{service_name="whatsapp"} 1.0' in read
     assert 'component_name="India",service_name="whatsapp"} 0.0' in read
-    incident = next(line for line in read.splitlines() if line.startswith("statuspage_incident_info{"))
+    told = [line for line in read.splitlines() if line.startswith("statuspage_incident_info{")]
+    incident = next(line for line in told if 'service_name="whatsapp"' in line)
     assert 'impact="critical"' in incident
     assert "/incidents/OUT-2026-0007/" in incident
 
