@@ -6,7 +6,7 @@ import pytest
 from django.db import OperationalError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from reports.intake import inbox
+from reports.intake import coalescer
 from reports.models import RegionalOutage
 from reports.status import snapshots
 from tests.status.making import World, staggered, watch
@@ -143,6 +143,6 @@ def test_while_the_database_is_away_the_last_answer_is_given_with_its_age(
         assert (then.status_code, then.content) == (200, before.content)
         assert int(then.headers["Age"]) >= 0
         assert then.headers["Cache-Control"] == "no-cache"
-        patch.setattr(inbox, "database_is_away", lambda: True)
+        patch.setattr(coalescer, "database_is_away", lambda: True)
         assert get(path).content == before.content
     assert "Age" not in before.headers
