@@ -86,12 +86,15 @@ def _knows(known: str, tag: str) -> bool:
 class Kept:
     """A view whose pages are kept. ``view`` is the view itself, which makes one."""
 
-    def __init__(self, view: Callable[..., HttpResponseBase], query: tuple[str, ...], *, by_country: bool) -> None:
+    def __init__(
+        self, view: Callable[..., HttpResponseBase], query: tuple[str, ...], *, by_country: bool, slow: bool
+    ) -> None:
         functools.update_wrapper(self, view)
         self.view = view
         self._name = f"{view.__module__}.{view.__name__}"
         self._query = (*query, "part")
         self._by_country = by_country
+        self._slow = slow
 
     def __call__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         """The page, kept or made now."""
@@ -109,7 +112,7 @@ class Kept:
             return None
 
         key = self._key(request, asked)
-        found = snapshots.rendered(key, make, minute=clock.minute_of(clock.now()))
+        found = snapshots.rendered(key, make, minute=clock.minute_of(clock.now()), slow=self._slow)
         if found is not None:
             return found.answer(request)
         return passed[0] if passed else self.view(request, *args, **kwargs)
@@ -187,13 +190,16 @@ class _Asked:
         return plain
 
 
-def keep(*query: str, by_country: bool = False) -> Callable[[Callable[..., HttpResponseBase]], Kept]:
+def keep(
+    *query: str, by_country: bool = False, slow: bool = False
+) -> Callable[[Callable[..., HttpResponseBase]], Kept]:
     """Keeps the pages of a view, which reads the query parameters ``query`` and, ``by_country``, the country that the
-    reader's browser names. It may depend on its address, the language and the host, too; on nothing else.
+    reader's browser names. It may depend on its address, the language and the host, too; on nothing else. What is
+    ``slow`` to make is made one at a time.
     """
 
     def decorate(view: Callable[..., HttpResponseBase]) -> Kept:
-        return Kept(view, query, by_country=by_country)
+        return Kept(view, query, by_country=by_country, slow=slow)
 
     return decorate
 

@@ -37,6 +37,7 @@ FORMER_SECONDS = 5.0
 # So many pages are made at once: more would only take connections from each other, and time from the event loop.
 MAKERS = 4
 TURN_SECONDS = 2.0
+SLOW_TURN_SECONDS = 60.0
 # In each process. A map of the world weighs a megabyte, a page in three encodings some 100 KB.
 MOST_ANSWER_BYTES = 96 * 2**20
 MOST_RENDERED_BYTES = 64 * 2**20
@@ -74,6 +75,7 @@ class Version:
 
 _lock = Lock()
 _turns = BoundedSemaphore(MAKERS)
+_slow_turns = BoundedSemaphore(1)
 _answers: Shelf[Any] = Shelf(most_bytes=MOST_ANSWER_BYTES)
 _rendered: Shelf[Any] = Shelf(most_bytes=MOST_RENDERED_BYTES)
 # Few, and never crowded out: the catalogue, the counts of the hour.
@@ -177,20 +179,23 @@ def kept(key: Hashable, build: Callable[[], Answer], *, minute: int | None = Non
     return cast(Answer, _answers.get(key, (current, minute), build))
 
 
-def rendered(key: Hashable, build: Callable[[], Answer], *, minute: int) -> Answer:
+def rendered(key: Hashable, build: Callable[[], Answer], *, minute: int, slow: bool = False) -> Answer:
     """A finished page or body, like `kept`; for whole answers only, not for what others are made of.
+
+    What is ``slow`` to make takes no turn from the others: one of it is made at a time.
 
     While a new one is made, everyone else gets the former one, if that was in force until ``FORMER_SECONDS`` ago.
     """
 
     def in_turn() -> Answer:
         # Where the turn does not come, something hangs; one more may then not matter.
-        waited = _turns.acquire(timeout=TURN_SECONDS)
+        turns = _slow_turns if slow else _turns
+        waited = turns.acquire(timeout=SLOW_TURN_SECONDS if slow else TURN_SECONDS)
         try:
             return build()
         finally:
             if waited:
-                _turns.release()
+                turns.release()
 
     return cast(Answer, _rendered.get(key, (version(), minute), in_turn, grace=FORMER_SECONDS))
 
