@@ -25,6 +25,8 @@ WEB_WORKERS = environment.number("WEB_WORKERS", default=1, low=1, high=64)
 SECRET_KEY = environment.secret("SECRET_KEY", DATA_DIR / "secret-key")
 # The machine's own names are always answered: health checks come that way.
 ALLOWED_HOSTS = [*environment.hosts("ALLOWED_HOSTS"), "localhost", "127.0.0.1", "[::1]"]
+# What the site is called in ids that must stay the same whatever name it is asked by.
+SITE_NAME = next((name.lstrip(".") for name in ALLOWED_HOSTS if name != "*"), "localhost")
 TRUSTED_PROXIES = environment.networks("TRUSTED_PROXIES")
 HTTPS = environment.flag("HTTPS", default=False)
 ADMIN_USER = environment.text("ADMIN_USER")

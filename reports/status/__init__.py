@@ -19,6 +19,7 @@ from reports.status.present import (
 )
 from reports.status.regional import region_records
 from reports.status.series import MOST_STEPS, TooManyStepsError, incident_chart, incident_export, service_counts
+from reports.status.shapes import incident_shapes
 
 __all__ = [
     "MOST_STEPS",
@@ -32,6 +33,7 @@ __all__ = [
     "incident_export",
     "incident_history",
     "incident_regions",
+    "incident_shapes",
     "incident_timeline",
     "incidents",
     "locate",

@@ -375,6 +375,21 @@ class IncidentHistory:
     covered: tuple[Cover, ...] = ()
 
 
+Outline = tuple[tuple[tuple[tuple[float, float], ...], ...], ...]
+
+
+@dataclass(frozen=True)
+class ShownRegion:
+    """A region as it is drawn: its state ``since``, and polygons of rings of longitude and latitude in degrees."""
+
+    region: RegionLink
+    state: str
+    since: datetime
+    covered_by: str | None
+    """The code of the region above whose state it takes, where nothing was decided for this region itself."""
+    outline: Outline
+
+
 @dataclass(frozen=True)
 class HomeStatus:
     """What is down now (worst first by people affected), what came back in the last day, and the world's map."""

@@ -135,8 +135,9 @@ def _grown(incidents: Iterable[int]) -> list[tuple[TimelineEntry, str]]:
         if region in regions:
             continue
         regions.add(region)
+        first = opened.setdefault(incident, at)
         # What was down from the beginning is told by the opening.
-        if len(regions) in STEPS and at > opened.setdefault(incident, at):
+        if len(regions) in STEPS and at > first:
             passed[pk] = len(regions)
     entries = TimelineEntry.objects.filter(pk__in=passed).select_related("region").order_by("id")
     return [(entry, _grew(passed[entry.pk])) for entry in entries]
