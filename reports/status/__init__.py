@@ -4,12 +4,10 @@ from reports.status.calibration import calibration, confidence_basis
 from reports.status.health import readiness, scenario_banner
 from reports.status.history import incident, incident_history, incident_regions, incident_timeline
 from reports.status.listing import CursorError, incidents
-from reports.status.milestones import milestones
 from reports.status.places import locate, region, regions
 from reports.status.present import (
     home,
     problem_choices,
-    reporting_countries,
     search,
     service_map,
     service_status,
@@ -17,33 +15,32 @@ from reports.status.present import (
     siblings,
     world_map,
 )
-from reports.status.regional import region_records
+from reports.status.rates import IncidentRates, incident_rates
 from reports.status.series import MOST_STEPS, TooManyStepsError, incident_chart, incident_export, service_counts
-from reports.status.shapes import incident_shapes
+from reports.status.snapshots import digest
 
 __all__ = [
     "MOST_STEPS",
     "CursorError",
+    "IncidentRates",
     "TooManyStepsError",
     "calibration",
     "confidence_basis",
+    "digest",
     "home",
     "incident",
     "incident_chart",
     "incident_export",
     "incident_history",
+    "incident_rates",
     "incident_regions",
-    "incident_shapes",
     "incident_timeline",
     "incidents",
     "locate",
-    "milestones",
     "problem_choices",
     "readiness",
     "region",
-    "region_records",
     "regions",
-    "reporting_countries",
     "scenario_banner",
     "search",
     "service_counts",
