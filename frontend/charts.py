@@ -308,6 +308,37 @@ def stack(layers: Sequence[Sequence[float]]) -> tuple[str, ...]:
     return tuple(paths)
 
 
+def stack_steps(layers: Sequence[Sequence[float]]) -> tuple[str, ...]:
+    """The same as :func:`stack`, but each share holds until the next instant: level stretches cost nothing."""
+    if len({len(layer) for layer in layers}) > 1:
+        raise ValueError("layers to be stacked need equally many values")
+    if not layers or len(layers[0]) < 2:
+        return tuple("" for _ in layers)
+    last = len(layers[0]) - 1
+    floor = [0.0] * (last + 1)
+    paths = []
+    for layer in layers:
+        ceiling = [low + share for low, share in zip(floor, layer, strict=True)]
+        runs = [_edges([_y(value, 1.0) for value in edge], last) for edge in (ceiling, floor)]
+        paths.append(_between(*runs) if max(layer) > 0 else "")
+        floor = ceiling
+    return tuple(paths)
+
+
+def _edges(heights: Sequence[int], last: int) -> list[tuple[int, int]]:
+    """The places where a step line begins a new height: ``(x, height)``, the first at 0."""
+    return [(_x(i, last), height) for i, height in enumerate(heights[:-1]) if i == 0 or height != heights[i - 1]]
+
+
+def _between(upper: Sequence[tuple[int, int]], lower: Sequence[tuple[int, int]]) -> str:
+    """Path data between two step lines: along the upper one to the right, along the lower one back."""
+    there = f"M0 {upper[0][1]}" + "".join(f"H{x}V{height}" for x, height in upper[1:]) + f"H{SIDE}"
+    back = f"V{lower[-1][1]}"
+    for (x, _height), (_x_before, before) in zip(reversed(lower[1:]), reversed(lower[:-1]), strict=True):
+        back += f"H{x}V{before}"
+    return f"{there}{back}H0Z"
+
+
 @dataclass(frozen=True)
 class ReliabilityPoint:
     """One band of a reliability diagram: ``x`` what was told, ``y`` what came true, ``low`` to ``high`` its interval.

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from frontend import charts, words
+from frontend.nesting import own_people, parts
 from reports import status
 from reports.status.answers import IncidentHistory, RegionalOutageStatus, RegionLink, StatementFacts
-from reports.status.nesting import own_people, parts
 
 MINUTE = timedelta(minutes=1)
 
@@ -193,26 +193,27 @@ def covers(history: IncidentHistory) -> dict[str, str]:
     return {cover.region: cover.by for cover in history.covered if alone or cover.by != "001"}
 
 
-def as_json(history: IncidentHistory) -> dict[str, object]:
-    """The history for ``timeline.js``: minutes since its start, one letter a state."""
+def as_json(history: IncidentHistory, *, only: Container[str] | None = None) -> dict[str, object]:
+    """The history for ``timeline.js``: minutes since its start, one letter a state. With ``only``, those regions."""
     changes = by_region(history)
     counted = {link.code for link in parts(history.regions)}
     covered: dict[str, list[str]] = defaultdict(list)
     for code, above in covers(history).items():
         covered[above].append(code)
     return {
+        "version": history.version,
         "start": words.utc(history.start),
         "end": words.utc(history.end),
         "step": slider_step(history),
         "covered": covered,
         "uncounted": [link.code for link in history.regions if link.code not in counted],
+        "changes": len(history.transitions),
         "regions": {
-            link.code: {
-                "name": link.name,
-                "changes": [
-                    [round((at - history.start) / MINUTE), _LETTERS[state]] for at, state in changes[link.code]
-                ],
-            }
+            link.code: [
+                link.name,
+                *([round((at - history.start) / MINUTE), _LETTERS[state]] for at, state in changes[link.code]),
+            ]
             for link in history.regions
+            if only is None or link.code in only
         },
     }

@@ -14,6 +14,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
+from frontend.nesting import parts
 from reports.status import region as region_named
 from reports.status.answers import (
     HomeStatus,
@@ -22,7 +23,6 @@ from reports.status.answers import (
     RegionState,
     ServiceStatus,
 )
-from reports.status.nesting import parts
 
 STATE_NAMES = {
     "normal": gettext_lazy("No outage seen"),
@@ -148,10 +148,14 @@ def duration(length: timedelta) -> str:
 
 
 def interval(at: datetime, low: datetime, high: datetime) -> str:
-    """How far an estimate may be off to either side: ``± 7 min``, or ``−3 … +12 min`` where the sides differ."""
+    """How far an estimate may be off to either side: ``± 7 min``; ``−3 … +12 min`` where the sides differ."""
     before, after = (round(side.total_seconds() / 60) for side in (at - low, high - at))
     if before == after:
         return _("± {n} min").format(n=before)
+    if before <= 0:
+        return _("or up to {n} min later").format(n=after)
+    if after <= 0:
+        return _("or up to {n} min earlier").format(n=before)
     return _("−{before} … +{after} min").format(before=before, after=after)
 
 
@@ -345,12 +349,17 @@ def incident_verdict(incident: IncidentStatus, now: datetime) -> SafeString:
             onset=onset,
         )
     if back:
+        sentence = ngettext(
+            "{service} went down in {where} from {onset}; {back} of them is back.",
+            "{service} went down in {where} from {onset}; {back} of them are back.",
+            back,
+        )
         return format_html(
-            _("{service} went down in {where} from {onset}; {back} of them are back."),
+            sentence,
             service=name,
             where=_places(affected),
             onset=onset,
-            back=back,
+            back=f"{back:,}",
         )
     return format_html(
         _("{service} is down in {where} since {onset}."), service=name, where=_places(affected), onset=onset

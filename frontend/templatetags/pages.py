@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 
 from frontend import words
 from frontend.charts import SIDE, STATES
+from frontend.course import Row
 from reports.status.answers import EvidenceFigures, RegionLink
 
 register = template.Library()
@@ -165,9 +166,21 @@ def clock(at: datetime, now: datetime) -> str:
 
 
 @register.filter
-def time_query(at: datetime) -> str:
-    """The query that asks for this instant."""
-    return f"t={words.utc(at)}"
+def link_time(at: datetime) -> str:
+    """An instant as links have it: ``2024-04-03T18:02Z``."""
+    return words.utc(at)[:16] + "Z"
+
+
+@register.simple_tag
+def course_label(row: Row, now: datetime) -> str:
+    """The bar of one region in words, for who does not see it."""
+    outage = row.outage
+    onset = words.clock(outage.onset_at, now)
+    if outage.restored_at:
+        return _("down from {onset} UTC, back at {back} UTC").format(
+            onset=onset, back=words.clock(outage.restored_at, now)
+        )
+    return _("down from {onset} UTC").format(onset=onset)
 
 
 @register.filter
@@ -198,6 +211,12 @@ def percent(share: float) -> str:
 def share(part: float) -> str:
     """A share of a whole, which may be all of it."""
     return f"{round(100 * part)} %"
+
+
+@register.filter
+def some_share(part: float) -> str:
+    """A share of a whole that is not nothing, however little."""
+    return _("under 1 %") if 0 < part < 0.005 else share(part)
 
 
 @register.filter

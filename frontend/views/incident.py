@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime
+from typing import cast
 
 from django.http import Http404, HttpRequest
 from django.http.response import HttpResponseBase
@@ -12,22 +14,33 @@ from django.utils.dateparse import parse_date
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
-from frontend import calibration, charts, counts, course, drawings, maps, places, words
-from frontend.keeping import keep
-from frontend.responses import drawing, map_drawing, page
+from frontend import (
+    calibration,
+    chapters,
+    charts,
+    counts,
+    course,
+    drawings,
+    grouping,
+    maps,
+    modes,
+    moments,
+    pinned,
+    places,
+    words,
+)
+from frontend.asking import Asked, asked, found_incident
+from frontend.nesting import own_people, parts
+from frontend.responses import page
+from frontend.views.incident_data import mapped
 from reports import clock, status
 from reports.status.answers import IncidentHistory, IncidentStatus, RegionalOutageStatus
-from reports.status.nesting import own_people, parts
 
-# A table of every region of the world would be a megabyte: the rest is one link away.
-MOST_ROWS = 100
-MOST_LINES = 300
 MANY_REGIONS = 100
 INCIDENT_STATES = ("open", "recovering", "resolved")
 REVIEWS = ("automatic", "confirmed", "rejected", "merged")
 
 
-@keep("service", "state", "review", "region", "since", "cursor")
 @require_safe
 def incidents(request: HttpRequest) -> HttpResponseBase:
     """Past and present incidents, with filters."""
@@ -72,49 +85,22 @@ def _day(text: str) -> date | None:
         return None
 
 
-@keep("t", "all", "region")
 @require_safe
 def incident(request: HttpRequest, ref: str) -> HttpResponseBase:
-    """One incident: the map through time, the order of restoration, the evidence."""
+    """One incident: the map through time, the order of restoration, the evidence.
+
+    ``?part=`` asks for a piece of it: ``live`` what changes by itself, ``order`` the list, ``country`` the rows of the
+    countries in ``?open=``, ``mine`` what is said about ``?region=``.
+    """
     now = clock.now()
-    found, history = _incident(ref, now)
-    outages = status.incident_regions(ref)
-    # The timeline of a large incident is thousands of lines: it is read with the page, not every few seconds.
+    found, history = found_incident(ref, now)
+    wanted = asked(request)
+    template, context_of = PARTS.get(wanted.part, ("frontend/incident.html", _whole))
     large = len(history.regions) > MANY_REGIONS
-    lines = () if large and request.GET.get("part") else status.incident_timeline(ref)
-    series = status.incident_chart(ref, now=now)
-    shown = course.course(history, outages, at=_asked_instant(request))
-    rows = shown.rows if request.GET.get("all") else shown.rows[:MOST_ROWS]
-    context = {
-        "incident": found,
-        "verdict": words.incident_verdict(found, now),
-        "confidence_basis": calibration.basis(found.confidence),
-        "course": shown,
-        "rows": rows,
-        "rows_left": len(shown.rows) - len(rows),
-        "selected": request.GET.get("region", "")[:10],
-        "history": course.as_json(history),
-        "chart": counts.chart(series) if series else None,
-        "timeline": lines if len(lines) <= MOST_LINES else (),
-        "lines": len(lines),
-        "chapters": [line for line in lines if line.region is None or line.source_type != "engine"],
-        "affected_people": sum(own_people(history.regions).values()),
-        "still_affected": len(parts(found.currently_affected)),
-        "last_restored": _last_restored(found, outages),
-        "map_files": maps.files(link.code for link in history.regions),
-        "player_words": json.dumps(
-            {
-                **{state: words.state_name(state) for state in charts.STATES},
-                "play": _("Play"),
-                "pause": _("Pause"),
-            }
-        ),
-        "states": charts.STATES,
-    }
     return page(
         request,
-        "frontend/incident.html",
-        context,
+        template,
+        {"incident": found, "asked": wanted, "part": wanted.part, **context_of(request, found, history, wanted, now)},
         now=now,
         live="frontend/_incident_live.html",
         refresh_seconds=300 if found.resolved_at else 20 if large else 10,
@@ -122,50 +108,135 @@ def incident(request: HttpRequest, ref: str) -> HttpResponseBase:
     )
 
 
+Context = dict[str, object]
+
+
+def _whole(
+    request: HttpRequest, found: IncidentStatus, history: IncidentHistory, wanted: Asked, now: datetime
+) -> Context:
+    outages = status.incident_regions(found.ref)
+    series = status.incident_chart(found.ref, now=now)
+    shown = course.course(history, outages, at=wanted.at)
+    lines = status.incident_timeline(found.ref)
+    return {
+        "verdict": words.incident_verdict(found, now),
+        "confidence_basis": calibration.basis(found.confidence),
+        "course": shown,
+        "chart": counts.chart(series) if series else None,
+        "chapters": chapters.chapters(lines),
+        "affected_people": sum(own_people(history.regions).values()),
+        "still_affected": len(parts(found.currently_affected)),
+        "last_restored": _last_restored(found, outages),
+        "map_files": maps.files(link.code for link in history.regions),
+        "moments": moments.moments(history, over=found.resolved_at is not None),
+        "history_version": history.version,
+        "small_size": drawings.small_size(mapped(history)),
+        "map_modes": _map_modes(history, wanted),
+        "drawing_query": f"mode={wanted.mode}&t={words.utc(shown.at)}",
+        "page_words": words_for_scripts(),
+        "states": charts.STATES,
+        **_listing(history, shown, wanted),
+        **_mine(request, found, history, wanted, now),
+    }
+
+
+def _listing(history: IncidentHistory, shown: course.Course, wanted: Asked) -> Context:
+    listing = grouping.listing(
+        history,
+        shown.rows,
+        course.by_region(history),
+        at=shown.at,
+        order=wanted.order,
+        query=wanted.query,
+        opened=wanted.opened,
+        everything=wanted.everything,
+    )
+    return {"course": shown, "listing": listing, "orders": _orders()}
+
+
+def _order(
+    _request: HttpRequest, found: IncidentStatus, history: IncidentHistory, wanted: Asked, _now: datetime
+) -> Context:
+    return _listing(history, course.course(history, status.incident_regions(found.ref), at=wanted.at), wanted)
+
+
+def _country(
+    request: HttpRequest, found: IncidentStatus, history: IncidentHistory, wanted: Asked, now: datetime
+) -> Context:
+    context = _order(request, found, history, replace(wanted, query="", everything=False), now)
+    listing = cast(grouping.Listing, context["listing"])
+    return context | {"groups": [group for group in listing.groups if group.code in wanted.opened]}
+
+
+def _mine(
+    request: HttpRequest, found: IncidentStatus, _history: IncidentHistory, wanted: Asked, now: datetime
+) -> Context:
+    """What is said about the reader's region, and the fields to choose it."""
+    context: Context = {"places": places.place_form(request, wanted.region)}
+    if wanted.region is None:
+        return context
+    outages = status.incident_regions(found.ref)
+    mine = pinned.pinned(wanted.region, outages, status.incident_timeline(found.ref), now)
+    shown = mine.above.code if mine.above else wanted.region.code
+    series = status.incident_chart(found.ref, now=now, region=shown) if mine.state != "normal" else None
+    return context | {"mine": mine, "mine_chart": counts.chart(series) if series else None}
+
+
+PARTS: Mapping[str, tuple[str, Callable[..., Context]]] = {
+    "order": ("frontend/_incident_groups.html", _order),
+    "country": ("frontend/_incident_country.html", _country),
+    "mine": ("frontend/_incident_mine.html", _mine),
+}
+
+
+def _map_modes(history: IncidentHistory, wanted: Asked) -> list[dict[str, object]]:
+    """The modes of the map: the word, the name, whether it is chosen, and the legend (the states have their own)."""
+    names = {
+        "state": _("State"),
+        "rate": _("Reports against the usual"),
+        "restore": _("Time until it was back"),
+    }
+    restoration = modes.restoration(history)
+    keys = {"state": (), "rate": modes.rate_keys(), "restore": restoration.keys}
+    return [
+        {
+            "mode": mode,
+            "name": names[mode],
+            "chosen": mode == wanted.mode,
+            "keys": keys[mode],
+            "breaks": json.dumps(restoration.breaks) if mode == "restore" else "",
+        }
+        for mode in modes.MODES
+    ]
+
+
+def _orders() -> list[tuple[str, str]]:
+    return [
+        ("back", _("who came back first")),
+        ("last", _("who is still down, or came back last")),
+        ("people", _("most people")),
+        ("name", _("name")),
+    ]
+
+
+def words_for_scripts() -> str:
+    """What the scripts of the page say, as JSON."""
+    return json.dumps(
+        {
+            **{state: words.state_name(state) for state in charts.STATES},
+            "play": _("Play"),
+            "pause": _("Pause"),
+            "backOf": _("{back} of {n} back"),
+            "copied": _("The link is copied."),
+            "copyFailed": _("The link could not be copied; it stands in the address bar."),
+            "noRate": _("The counts could not be loaded."),
+            "rates": {key.fill: key.label for key in modes.rate_keys()},
+            "toEnd": _("The whole course"),
+        }
+    )
+
+
 def _last_restored(found: IncidentStatus, outages: Sequence[RegionalOutageStatus]) -> datetime | None:
     if found.currently_affected:
         return None
     return max((outage.restored_at for outage in outages if outage.restored_at), default=None)
-
-
-def _incident(ref: str, now: datetime) -> tuple[IncidentStatus, IncidentHistory]:
-    found, history = status.incident(ref), status.incident_history(ref, now=now)
-    if found is None or history is None:
-        raise Http404(_("There is no incident with this reference."))
-    return found, history
-
-
-def _asked_instant(request: HttpRequest) -> datetime | None:
-    """The instant in ``?t=``, or ``None`` where it is none: a mistyped link shows the present."""
-    try:
-        found = datetime.fromisoformat(request.GET.get("t", "").replace("Z", "+00:00"))
-    except ValueError:
-        return None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
-
-
-@keep("t", "theme")
-@require_safe
-def incident_drawing(request: HttpRequest, ref: str) -> HttpResponseBase:
-    """The map of an incident at ``?t=`` as an SVG."""
-    _found, history = _incident(ref, clock.now())
-    at = _asked_instant(request)
-    return map_drawing(request, course.map_states(history, min(at, history.end) if at else history.end))
-
-
-@keep("theme")
-@require_safe
-def incident_chart(request: HttpRequest, ref: str) -> HttpResponseBase:
-    """The counts of an incident against what was expected, as an SVG of its own."""
-    now = clock.now()
-    found, _history = _incident(ref, now)
-    series = status.incident_chart(ref, now=now)
-    if series is None:
-        raise Http404
-    context = {
-        **counts.chart(series),
-        "incident": found,
-        "now": now,
-        "palette": drawings.palette(request.GET.get("theme", "light")),
-    }
-    return drawing(request, "frontend/chart.svg", context)

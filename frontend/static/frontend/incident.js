@@ -1,7 +1,10 @@
-// The incident's player: one slider moves the map, the strip's cursor, the table and the counts through the history.
+// The incident's player: one slider moves the map, the strip's cursor, the list and the counts through the history.
 
 import { startMap } from "./map.js";
-import { dateAt, decode, minuteAt, stateAt, statesAt, stepAt, steps, tally, STATES } from "./timeline.js";
+import { startMine } from "./mine.js";
+import { FILLS, MODES, PATTERNS, rateFill, restoreFills } from "./modes.js";
+import { startList } from "./regions.js";
+import { dateAt, decode, merge, minuteAt, statesAt, stepAt, steps, tally, until, STATES } from "./timeline.js";
 import { differsFromUtc, localClock, localDay, utcClock } from "./times.js";
 
 // A screen reader is told where the slider is at most this often while it plays.
@@ -9,23 +12,47 @@ const SAY_EVERY = 4000;
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 const player = document.querySelector("[data-player]");
 
-function setUp() {
+async function json(address) {
+  const answer = await fetch(address);
+  if (!answer.ok) throw new Error(String(answer.status));
+  return answer.json();
+}
+
+async function setUp() {
+  const section = document.querySelector("[data-course]");
   const slider = player.querySelector("input[type=range]");
   const play = player.querySelector("[data-play]");
   const clock = document.querySelector("[data-clock]");
   const live = document.querySelector("[data-say]");
   const mapElement = document.querySelector("[data-incident-map]");
   const words = JSON.parse(player.dataset.words);
-  const url = new URL(location.href);
-  let history = decode(JSON.parse(document.getElementById("history").textContent));
+  const asked = new URL(location.href).searchParams;
+  const strip = () => document.querySelector("[data-strip]").dataset;
+  let mode = MODES.includes(asked.get("mode")) ? asked.get("mode") : MODES[0];
   let states = new Map();
+  let rates = null;
+  let restored = new Map();
   let map = null;
   let timer = 0;
   let said = 0;
-  let selected = url.searchParams.get("region");
+  let frame = 0;
+  let wanted = 0;
+  let selected = asked.get("region");
+
+  const list = startList({ words, onSelect: (code) => select(code, true) });
+  let history = decode(await json(player.dataset.history));
+  const breaks = () => JSON.parse(document.querySelector("[data-breaks]").dataset.breaks);
+  restored = restoreFills(history, breaks());
 
   // What was decided for the region itself, else for the one above that stands for it.
   const stateOf = (code) => states.get(code) ?? states.get(history.covers.get(code)) ?? "normal";
+  const fillOf = (code) => {
+    if (mode === "state") return stateOf(code);
+    const known = history.regions.has(code) ? code : history.covers.get(code);
+    if (!known) return "normal";
+    if (mode === "restore") return restored.get(known) ?? "normal";
+    return rates ? rateFill(rates[known], Number(slider.value)) : "normal";
+  };
 
   const clockText = (date) => {
     const sameYear = date.getFullYear() === new Date().getFullYear();
@@ -36,22 +63,6 @@ function setUp() {
   const summary = (date, counts) => [
     `${utcClock(date)} UTC`, ...STATES.slice(0, 3).map((state) => `${counts[state]} ${words[state].toLowerCase()}`),
   ].join(", ");
-
-  function paintTable(minute) {
-    for (const row of document.querySelectorAll("tr[data-region]")) {
-      const region = history.regions.get(row.dataset.region);
-      const state = region ? stateAt(region.changes, minute) : "normal";
-      if (row.dataset.state === state) continue;
-      row.dataset.state = state;
-      const cell = row.querySelector("[data-state-cell]");
-      cell.dataset.value = String(STATES.indexOf(state));
-      cell.querySelector("[data-state-word]").textContent = words[state];
-      cell.querySelector("svg").replaceWith(document.querySelector(`#marks .mark-${state}`).cloneNode(true));
-    }
-    // At the very end the line would only underline the edge.
-    const share = minute < history.minutes ? minute / history.minutes : 2;
-    document.querySelector("[data-regions-table]")?.style.setProperty("--at", share.toFixed(4));
-  }
 
   function show(number, { quietly = false } = {}) {
     const minute = minuteAt(history, number);
@@ -65,24 +76,41 @@ function setUp() {
       const place = document.querySelector(`[data-count="${state}"]`);
       if (place) place.textContent = counts[state].toLocaleString();
     }
-    paintTable(minute);
-    map?.recolour();
+    for (const link of document.querySelectorAll("[data-moment]")) {
+      if (stepAt(history, new Date(link.dataset.moment)) === number) link.setAttribute("aria-current", "true");
+      else link.removeAttribute("aria-current");
+    }
+    list.paint(history, minute);
+    if (mode !== "restore") map?.recolour();
     if (!quietly && Date.now() - said > SAY_EVERY && timer) {
       said = Date.now();
       live.textContent = summary(date, counts);
     }
   }
 
-  /** The address says where one is, so that it can be passed on. */
-  function remember() {
+  /** Shows a step with the next picture of the screen: a slider may tell of more steps than there are pictures. */
+  function showSoon(number) {
+    wanted = number;
+    frame ||= requestAnimationFrame(() => {
+      frame = 0;
+      show(wanted, { quietly: true });
+    });
+  }
+
+  /** The address of what is to be seen; `pinned` names the time even where it is the latest. */
+  function here({ pinned = false } = {}) {
+    const url = new URL(location.href);
+    const put = (name, value) => (value ? url.searchParams.set(name, value) : url.searchParams.delete(name));
     const number = Number(slider.value);
     const atEnd = number >= steps(history);
-    if (atEnd) url.searchParams.delete("t");
-    else url.searchParams.set("t", `${dateAt(history, number).toISOString().slice(0, 16)}Z`);
-    if (selected) url.searchParams.set("region", selected);
-    else url.searchParams.delete("region");
-    window.history.replaceState(null, "", url);
+    put("t", (pinned && mode !== "restore") || !atEnd ? `${dateAt(history, number).toISOString().slice(0, 16)}Z` : "");
+    put("mode", mode === MODES[0] ? "" : mode);
+    put("region", selected);
+    return url;
   }
+
+  /** The address says where one is, so that it can be passed on. */
+  const remember = () => window.history.replaceState(null, "", here());
 
   function stop() {
     clearInterval(timer);
@@ -104,57 +132,146 @@ function setUp() {
     }, pause);
   }
 
-  function markSelected() {
-    for (const row of document.querySelectorAll("tr[data-region]")) {
-      row.toggleAttribute("data-selected", row.dataset.region === selected);
+  async function setMode(chosen) {
+    if (timer) stop();
+    mode = chosen;
+    section.dataset.mode = mode;
+    for (const radio of document.querySelectorAll("[data-modes] input[type=radio]")) radio.checked = radio.value === mode;
+    slider.disabled = mode === "restore";
+    play.disabled = slider.disabled;
+    if (mode === "rate") await loadRates();
+    map?.recolour();
+  }
+
+  async function loadRates() {
+    try {
+      rates = (await json(player.dataset.rates)).regions;
+    } catch {
+      live.textContent = words.noRate;
     }
   }
 
   function select(code, showOnMap) {
     selected = code;
-    markSelected();
+    list.select(code);
     map?.select(code, showOnMap);
     remember();
+    if (showOnMap) mapElement.scrollIntoView({ block: "nearest", behavior: still.matches ? "auto" : "smooth" });
+  }
+
+  /** Follows what the page's refresh brought: nothing new but the time, what changed, or all of it. */
+  async function follow() {
+    const { version, end } = strip();
+    const atEnd = Number(slider.value) >= steps(history);
+    const date = dateAt(history, Number(slider.value));
+    if (version !== history.version) {
+      const since = history.end.toISOString().slice(0, 16);
+      const news = merge(history, await json(`${player.dataset.history}?since=${since}Z`));
+      history = news ?? decode(await json(player.dataset.history));
+      restored = restoreFills(history, breaks());
+    } else {
+      history = until(history, new Date(end));
+    }
+    if (mode === "rate") await loadRates();
+    slider.max = String(steps(history));
+    show(atEnd ? steps(history) : stepAt(history, date), { quietly: true });
+    await map?.affect();
   }
 
   play.addEventListener("click", () => (timer ? stop() : start()));
+  slider.addEventListener("keydown", (event) => {
+    if (event.key !== " ") return;
+    event.preventDefault();
+    play.click();
+  });
   slider.addEventListener("input", () => {
     if (timer) stop();
-    show(Number(slider.value), { quietly: true });
+    showSoon(Number(slider.value));
   });
-  slider.addEventListener("change", remember);
+  slider.addEventListener("change", () => {
+    show(Number(slider.value), { quietly: true });
+    remember();
+  });
+  document.querySelector("[data-modes]").addEventListener("change", async (event) => {
+    await setMode(event.target.value);
+    remember();
+  });
   document.addEventListener("click", (event) => {
-    const button = event.target.closest("[data-show]");
-    if (!button) return;
-    select(button.dataset.show, true);
+    const link = event.target.closest("[data-moment]");
+    if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    if (timer) stop();
+    if (mode === "restore") setMode("state");
+    show(stepAt(history, new Date(link.dataset.moment)), { quietly: true });
+    remember();
     mapElement.scrollIntoView({ block: "nearest", behavior: still.matches ? "auto" : "smooth" });
   });
   document.addEventListener("outagemap:fresh", () => {
-    const atEnd = Number(slider.value) >= steps(history);
-    const date = dateAt(history, Number(slider.value));
-    history = decode(JSON.parse(document.getElementById("history").textContent));
-    slider.max = String(steps(history));
-    markSelected();
-    show(atEnd ? steps(history) : stepAt(history, date), { quietly: true });
-    map?.affect();
+    list.settle();
+    mine.settle();
+    follow().catch(() => {});
   });
 
-  const asked = new Date(url.searchParams.get("t") ?? NaN);
-  slider.max = String(steps(history));
-  show(Number.isNaN(asked.getTime()) ? steps(history) : stepAt(history, asked), { quietly: true });
-  markSelected();
+  const copied = document.querySelector("[data-copied]");
+  document.querySelector("[data-copy]").addEventListener("click", async () => {
+    try {
+      await navigator.clipboard.writeText(here({ pinned: true }).href);
+      copied.textContent = words.copied;
+    } catch {
+      window.history.replaceState(null, "", here({ pinned: true }));
+      copied.textContent = words.copyFailed;
+    }
+  });
+  const share = document.querySelector("[data-share-page]");
+  share.hidden = !navigator.share;
+  share.addEventListener("click", () => {
+    navigator.share({ title: document.title, url: here({ pinned: true }).href }).catch(() => {});
+  });
 
+  const time = new Date(asked.get("t") ?? NaN);
+  slider.max = String(steps(history));
+  show(Number.isNaN(time.getTime()) ? steps(history) : stepAt(history, time), { quietly: true });
+  await setMode(mode);
+  list.select(selected);
+  let outlined = selected;
+  const mine = startMine({
+    onRegion(code) {
+      outlined = code;
+      if (selected) return;
+      list.select(code);
+      map?.select(code, false);
+    },
+  });
+
+  const [latitude, longitude] = (asked.get("c") ?? "").split(",").map(Number);
+  const zoom = Number(asked.get("z"));
+  const view = zoom > 0 && Number.isFinite(latitude) && Number.isFinite(longitude)
+    ? { centre: [latitude, longitude], zoom } : null;
   const affected = () => [...history.regions.keys()].filter((code) => code !== "001");
-  const describe = (code, name) => [history.regions.get(code)?.name ?? name, words[stateOf(code)]];
-  startMap(mapElement, { stateOf, affected, describe, onPick: (code) => select(code, false) }).then((started) => {
-    map = started;
+  const describe = (code, name) => [history.regions.get(code)?.name ?? name, lineOf(code)];
+  const lineOf = (code) => {
+    const fill = fillOf(code);
+    if (mode === "rate" && fill !== "normal") return words.rates[fill];
+    const key = mode === "restore" && document.querySelector(`[data-for-mode="restore"] .fill-${fill}`);
+    return key ? key.closest("li").textContent.trim() : words[stateOf(code)];
+  };
+  const onView = ({ centre, zoom: chosen }) => {
+    const url = here();
+    url.searchParams.set("c", `${centre.lat.toFixed(2)},${centre.lng.toFixed(2)}`);
+    url.searchParams.set("z", String(chosen));
+    window.history.replaceState(null, "", url);
+  };
+  try {
+    map = await startMap(mapElement, {
+      stateOf: fillOf, affected, describe, onView, view, fills: FILLS, patterned: PATTERNS, onPick: (code) => select(code, false),
+    });
     map.recolour();
-    if (selected) map.select(selected, true);
-  }).catch(() => {
+    if (outlined) map.select(outlined, outlined === selected && !view);
+  } catch {
     // The strip, the list and the table tell the same; the place of the map says that it did not load.
     const wait = mapElement.querySelector("[data-wait]");
     if (wait) wait.textContent = wait.dataset.failed;
-  });
+  }
 }
 
 if (player) setUp();

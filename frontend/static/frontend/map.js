@@ -11,6 +11,7 @@ const FINE_FROM = 4.5;
 const WORLD = [[-53, -168], [74, 178]];
 const PATTERN_SIDE = 7;
 const PATTERN_FINENESS = 2;
+const STATES = ["down", "recovering", "restored", "unknown", "normal"];
 
 const variable = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
@@ -24,29 +25,40 @@ function pattern(draw) {
   return context.createPattern(canvas, "repeat");
 }
 
-/** The colours of site.css, and a pattern for the two states that must not hang on colour alone. */
-function readTheme() {
-  const states = ["down", "recovering", "restored", "unknown", "normal"];
-  const hatch = variable("--hatch");
-  const dots = variable("--dots");
+/** Lines across a pattern's square, so that they go on in the next one. */
+function lines(context, colour, width, draw) {
+  context.strokeStyle = colour;
+  context.lineWidth = width;
+  context.beginPath();
+  for (const shift of [-PATTERN_SIDE, 0, PATTERN_SIDE]) draw(shift);
+  context.stroke();
+}
+
+/**
+ * The colours of the style sheet, and a pattern for what must not hang on colour alone. `fills` are further ones, by the
+ * variable that holds each, `patterned` the pattern over some of them: `hatch`, `dots` or `bars`.
+ */
+function readTheme(fills, patterned) {
+  const states = Object.fromEntries(STATES.map((state) => [state, `--state-${state}`]));
+  const drawn = {
+    hatch: pattern((context) => lines(context, variable("--hatch"), 0.9, (shift) => {
+      context.moveTo(shift - 1, PATTERN_SIDE + 1);
+      context.lineTo(shift + PATTERN_SIDE + 1, -1);
+    })),
+    bars: pattern((context) => lines(context, variable("--paper"), 1.1, (shift) => {
+      context.moveTo(0, PATTERN_SIDE / 2 + shift);
+      context.lineTo(PATTERN_SIDE, PATTERN_SIDE / 2 + shift);
+    })),
+    dots: pattern((context) => {
+      context.fillStyle = variable("--dots");
+      context.arc(PATTERN_SIDE / 2, PATTERN_SIDE / 2, 1.2, 0, 2 * Math.PI);
+      context.fill();
+    }),
+  };
+  const named = { unknown: "hatch", recovering: "dots", ...patterned };
   return {
-    fills: Object.fromEntries(states.map((state) => [state, variable(`--state-${state}`)])),
-    patterns: {
-      unknown: pattern((context) => {
-        context.strokeStyle = hatch;
-        context.lineWidth = 0.9;
-        for (const shift of [-PATTERN_SIDE, 0, PATTERN_SIDE]) {
-          context.moveTo(shift - 1, PATTERN_SIDE + 1);
-          context.lineTo(shift + PATTERN_SIDE + 1, -1);
-        }
-        context.stroke();
-      }),
-      recovering: pattern((context) => {
-        context.fillStyle = dots;
-        context.arc(PATTERN_SIDE / 2, PATTERN_SIDE / 2, 1.2, 0, 2 * Math.PI);
-        context.fill();
-      }),
-    },
+    fills: Object.fromEntries(Object.entries({ ...states, ...fills }).map(([fill, name]) => [fill, variable(name)])),
+    patterns: Object.fromEntries(Object.entries(named).map(([fill, name]) => [fill, drawn[name]])),
     patternFineness: PATTERN_FINENESS,
     inner: variable("--border-inner"),
     outer: variable("--border-outer"),
@@ -91,12 +103,25 @@ function nearView(element) {
   });
 }
 
+/** Tells `onView` of views that the reader chose by hand, not of those that the page chose. */
+function tellView(map, container, onView) {
+  let byHand = false;
+  for (const act of ["pointerdown", "wheel", "keydown", "touchstart"]) {
+    container.addEventListener(act, () => { byHand = true; }, { passive: true, capture: true });
+  }
+  map.on("moveend", () => {
+    if (byHand) onView({ centre: map.getCenter(), zoom: map.getZoom() });
+  });
+  map.on("outagemap:framed", () => { byHand = false; });
+}
+
 /**
- * Starts the map in `element`, whose data attributes name the files. `stateOf(code)` answers the state of a region,
- * `affected` the codes that the first view shows, `describe(code, name)` the two lines of the tip, `onPick(code)` hears
- * of a click. Answers `{recolour, select, affect}`.
+ * Starts the map in `element`, whose data attributes name the files. `stateOf(code)` answers the state of a region, or
+ * one of the further `fills` (see `readTheme`), `affected` the codes that the first view shows, `describe(code, name)` the
+ * two lines of the tip, `onPick(code)` hears of a click, `onView({centre, zoom})` of a view that the reader chose, and
+ * `view` is one to begin with. Answers `{recolour, select, affect}`.
  */
-export async function startMap(element, { stateOf, affected, describe, onPick }) {
+export async function startMap(element, { stateOf, affected, describe, onPick, onView, view, fills, patterned }) {
   const files = element.dataset;
   const fineFiles = JSON.parse(files.fine || "{}");
   let codes = affected();
@@ -113,7 +138,7 @@ export async function startMap(element, { stateOf, affected, describe, onPick })
   container.className = files.wide === undefined ? "map" : "map map-wide";
   element.append(container);
 
-  let theme = readTheme();
+  let theme = readTheme(fills, patterned);
   const map = L.map(container, {
     attributionControl: false,
     zoomSnap: 0.25,
@@ -222,13 +247,15 @@ export async function startMap(element, { stateOf, affected, describe, onPick })
   });
 
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
-    theme = readTheme();
+    theme = readTheme(fills, patterned);
     layer.repaint();
   });
   new ResizeObserver(() => map.invalidateSize({ pan: false })).observe(container);
 
   await loadNeeded();
-  frame(codes);
+  if (view) map.setView(view.centre, view.zoom, { animate: false });
+  else frame(codes);
+  if (onView) tellView(map, container, onView);
   element.dataset.ready = "";
   return {
     map,
@@ -237,7 +264,9 @@ export async function startMap(element, { stateOf, affected, describe, onPick })
     /** Outlines a region and, where `show`, brings it into view. */
     select(code, show = false) {
       layer.select(code);
-      if (show && code) frame([code]);
+      if (!show || !code) return;
+      map.fire("outagemap:framed");
+      frame([code]);
     },
     /** Takes another set of affected regions, loading what it needs; the view stays. */
     async affect() {

@@ -17,7 +17,7 @@ const FINE_FROM = 4.5;
 
 /**
  * The class of the layer, made from Leaflet's global. Options: `theme()` answers the colours and patterns, `stateOf(code)`
- * the state of a region. Fires `regionover`, `regionout` and `regionpick` with `{code, containerPoint}`.
+ * the state of a region, or another word for its fill. Fires `regionover`, `regionout` and `regionpick` with `{code, containerPoint}`.
  */
 export function regionLayerClass(L) {
   return L.Layer.extend({

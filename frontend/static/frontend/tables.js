@@ -35,7 +35,8 @@ function setUp(table) {
   if (chosen.has(table.id)) order(table, ...chosen.get(table.id));
 }
 
-const setUpAll = () => document.querySelectorAll("table[data-sortable]").forEach(setUp);
+/** Gives the tables below `root` their buttons, and the order that was chosen before. */
+export const makeSortable = (root) => root.querySelectorAll("table[data-sortable]").forEach(setUp);
 
-setUpAll();
-document.addEventListener("outagemap:fresh", setUpAll);
+makeSortable(document);
+document.addEventListener("outagemap:fresh", () => makeSortable(document));

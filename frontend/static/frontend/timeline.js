@@ -4,23 +4,54 @@
 export const STATES = ["down", "recovering", "restored", "unknown", "normal"];
 const LETTERS = { d: "down", r: "recovering", b: "restored", u: "unknown", n: "normal" };
 
-/**
- * The history that the server wrote: `{start, end, step, covered: {CODE: [CODE below it, ...]}, uncounted: [CODE, ...], regions: {CODE: {name,
- * changes: [[minute, letter], ...]}}}`; answered with instants as `Date`, states as words, and `covers`, a Map from each
- * region without a verdict of its own to the one above whose state it takes. `uncounted` are regions of which parts are
- * there too: counting both would count places twice.
- */
-export function decode(source) {
+const region = ([name, ...changes]) => ({ name, changes: changes.map(([minute, letter]) => [minute, LETTERS[letter]]) });
+
+/** What of a history does not belong to one region. */
+function frame(source) {
   const start = new Date(source.start);
   const end = new Date(source.end);
-  const regions = new Map(Object.entries(source.regions).map(([code, region]) => [code, {
-    ...region,
-    changes: region.changes.map(([minute, letter]) => [minute, LETTERS[letter]]),
-  }]));
-  const covers = new Map(Object.entries(source.covered).flatMap(([above, codes]) => codes.map((code) => [code, above])));
-  const uncounted = new Set(source.uncounted);
-  return { start, end, step: source.step, minutes: Math.round((end - start) / 60000), regions, covers, uncounted };
+  return {
+    version: source.version,
+    start,
+    end,
+    step: source.step,
+    minutes: Math.round((end - start) / 60000),
+    covers: new Map(Object.entries(source.covered).flatMap(([above, codes]) => codes.map((code) => [code, above]))),
+    uncounted: new Set(source.uncounted),
+  };
 }
+
+/**
+ * The history that the server wrote: `{version, start, end, step, covered: {CODE: [CODE below it, ...]}, uncounted: [CODE,
+ * ...], regions: {CODE: [name, [minute, letter], ...]}}`; answered with instants as `Date`, states as words, `regions` a
+ * Map of code to `{name, changes}`, and `covers`, a Map from each region without a verdict of its own to the one above
+ * whose state it takes. `uncounted` are regions of which parts are there too: counting both would count places twice.
+ */
+export function decode(source) {
+  return { ...frame(source), regions: new Map(Object.entries(source.regions).map(([code, told]) => [code, region(told)])) };
+}
+
+/**
+ * `history` with what the server wrote of the regions that changed since, and without those that are `gone`; null where
+ * the two do not make the whole that the server has (`changes` of all regions together), and all of it is needed.
+ */
+export function merge(history, source) {
+  const moved = Math.round((history.start - new Date(source.start)) / 60000);
+  const regions = new Map(history.regions);
+  if (moved) {
+    for (const [code, { name, changes }] of regions) {
+      regions.set(code, { name, changes: changes.map(([minute, state]) => [minute + moved, state]) });
+    }
+  }
+  for (const code of source.gone) regions.delete(code);
+  for (const [code, told] of Object.entries(source.regions)) regions.set(code, region(told));
+  let changes = 0;
+  for (const each of regions.values()) changes += each.changes.length;
+  return changes === source.changes ? { ...frame(source), regions } : null;
+}
+
+/** The same history up to another end: nothing changed but the time. */
+export const until = (history, end) => ({ ...history, end, minutes: Math.round((end - history.start) / 60000) });
 
 /** How many steps the slider has. */
 export const steps = (history) => Math.max(Math.ceil(history.minutes / history.step), 1);
@@ -50,7 +81,7 @@ export function stateAt(changes, minute) {
 /** The state of every region at `minute`: a Map of code to state. */
 export function statesAt(history, minute) {
   const states = new Map();
-  for (const [code, region] of history.regions) states.set(code, stateAt(region.changes, minute));
+  for (const [code, { changes }] of history.regions) states.set(code, stateAt(changes, minute));
   return states;
 }
 
@@ -58,5 +89,17 @@ export function statesAt(history, minute) {
 export function tally(history, states) {
   const found = Object.fromEntries(STATES.map((state) => [state, 0]));
   for (const [code, state] of states) if (!history.uncounted.has(code)) found[state] += 1;
+  return found;
+}
+
+/** The regions that are counted, by country: a Map of country to codes. */
+export function byCountry(history) {
+  const found = new Map();
+  for (const code of history.regions.keys()) {
+    if (history.uncounted.has(code)) continue;
+    const country = code.length > 2 && code !== "001" ? code.slice(0, 2) : code;
+    if (!found.has(country)) found.set(country, []);
+    found.get(country).push(code);
+  }
   return found;
 }

@@ -1,0 +1,205 @@
+"""The page of an incident: its modes, its small maps, its list by country, and the pieces that it loads."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import datetime, timedelta
+from xml.etree import ElementTree
+
+import pytest
+from django.test import Client
+
+from reports import clock, status
+from reports.models import RegionalOutage
+from reports.status import snapshots
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def text(client: Client, address: str) -> str:
+    response = client.get(address)
+    assert response.status_code == 200, address
+    return response.content.decode()
+
+
+def words_of(html: str) -> str:
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", html))
+
+
+def paints(client: Client, address: str) -> set[str]:
+    root = ElementTree.fromstring(client.get(address).content)
+    return {path.attrib["fill"] for path in root.iter(f"{SVG}path") if "fill" in path.attrib}
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_each_mode_has_its_drawing(client: Client, outage: str, theme: str) -> None:
+    from frontend.drawings import PALETTES
+
+    colours = PALETTES[theme]
+    state, rate, restore = (
+        paints(client, f"/incidents/{outage}/map.svg?mode={mode}&theme={theme}")
+        for mode in ("state", "rate", "restore")
+    )
+    assert state == paints(client, f"/incidents/{outage}/map.svg?theme={theme}&mode=rubbish")
+    assert colours["restored"] in state
+    assert not state & {colours[f"rate-{n}"] for n in range(1, 6)}
+    assert rate & {colours[f"rate-{n}"] for n in range(1, 6)}
+    assert {colours["back-1"], colours["back-5"], "url(#d)"} <= restore
+
+
+def test_a_rate_is_the_reports_of_a_quarter_of_an_hour_against_the_usual(client: Client, outage: str) -> None:
+    history = client.get(f"/incidents/{outage}/history.json").json()
+    rates = client.get(f"/incidents/{outage}/rates.json").json()
+    start, end = (datetime.fromisoformat(history[edge]) for edge in ("start", "end"))
+    minutes = round((end - start) / timedelta(minutes=1))
+    assert rates["step"] == history["step"]
+    assert set(rates["regions"]) <= set(history["regions"])
+    assert {len(classes) for classes in rates["regions"].values()} == {-(-minutes // rates["step"]) + 1}
+    # Recomputed from the counts that anybody can ask for.
+    at = start + 40 * timedelta(minutes=1)
+    step = round(40 / rates["step"])
+    at = start + step * rates["step"] * timedelta(minutes=1)
+    series = status.service_counts(
+        "whatsapp", region="US-CA", start=at - timedelta(minutes=15), end=at, step=timedelta(minutes=15)
+    )
+    multiple = (series.reports[0] + 0.5) / (series.expected[0] + 0.5)
+    expected = 1 + sum(multiple >= limit for limit in (2, 5, 10, 30))
+    assert rates["regions"]["US-CA"][step] == str(expected)
+    assert expected > 2
+    # Before it began there was too little, or nothing unusual, everywhere.
+    assert {classes[0] for classes in rates["regions"].values()} <= {"0", "1"}
+
+
+def test_the_legend_of_a_mode_has_numbers(client: Client, outage: str) -> None:
+    page = words_of(text(client, f"/incidents/{outage}/?mode=rate"))
+    for line in ("less than 2 times the usual", "2 to 5", "10 to 30", "30 times and more", "not back yet"):
+        assert line in page
+    assert re.search(r"back within .*? min", page)
+
+
+def test_a_mode_survives_without_a_script(client: Client, outage: str) -> None:
+    html = text(client, f"/incidents/{outage}/?mode=restore&t=2020-01-01T00:00Z")
+    assert 'value="restore" autocomplete="off" checked' in html
+    assert "map.svg?mode=restore" in html
+    assert 'data-mode="restore"' in html
+
+
+def test_small_maps_tell_the_course_in_order(client: Client, outage: str) -> None:
+    html = text(client, f"/incidents/{outage}/")
+    names = re.findall(r'class="moment-name">([^<]+)<', html)
+    assert names[0] == "Before"
+    assert names[-1] == "Now"
+    assert {"The worst", "Half are back"} <= set(names)
+    assert 4 <= len(names) <= 6
+    instants = re.findall(r'data-moment="([^"]+)"', html)
+    assert instants == sorted(set(instants))
+    links = re.findall(r'<a href="\?t=([^"]+)" data-moment', html)
+    assert len(links) == len(names)
+    root = ElementTree.fromstring(client.get(f"/incidents/{outage}/moments.svg").content)
+    views = [view.attrib["id"] for view in root.iter(f"{SVG}view")]
+    assert [f"m{n}" for n in range(len(names))] == views
+    ids = {path.attrib["id"] for path in root.iter(f"{SVG}path") if "id" in path.attrib}
+    used = {use.attrib["href"][1:] for use in root.iter(f"{SVG}use")} - {"land"}
+    assert used
+    assert used <= ids
+
+
+def test_many_regions_are_a_line_a_country_that_opens(client: Client, outage: str) -> None:
+    html = text(client, f"/incidents/{outage}/")
+    assert re.findall(r'data-country="(\w\w)"', html) == ["US", "GB", "DE", "BR", "IN"]
+    assert "<tr data-region" not in html
+    assert "10 of 10 back" in html
+    opened = text(client, f"/incidents/{outage}/?open=GB")
+    assert opened.count("<tr data-region") == 10
+    assert opened.count('<details class="group" id="country-GB" data-country="GB"') == 1
+    rows = text(client, f"/incidents/{outage}/?part=country&open=GB")
+    assert rows.count("<tr data-region") == 10
+    assert "<html" not in rows
+    digest = re.search(r'data-country="GB" data-digest="(\w+)"', html)[1]
+    assert f'data-rows="GB" data-digest="{digest}"' in rows
+
+
+def test_the_list_has_other_orders_and_can_be_searched(client: Client, outage: str) -> None:
+    def countries(query: str) -> list[str]:
+        return re.findall(r'data-country="(\w\w)"', text(client, f"/incidents/{outage}/?part=order&{query}"))
+
+    assert countries("sort=name") == ["BR", "DE", "IN", "GB", "US"]
+    assert countries("sort=people")[0] == "IN"
+    assert countries("sort=last")[0] in ("IN", "BR")
+    assert countries("sort=rubbish") == countries("")
+    assert countries("q=SAO+paulo") == ["BR"]
+    found = text(client, f"/incidents/{outage}/?part=order&q=bavaria")
+    assert found.count("<tr data-region") == 1
+    assert "1 region found." in found
+    assert "No affected region is called “Atlantis”" in text(client, f"/incidents/{outage}/?part=order&q=Atlantis")
+    # By the country's name come all its regions.
+    assert text(client, f"/incidents/{outage}/?part=order&q=germ").count("<tr data-region") == 10
+
+
+def test_a_region_says_its_own_sentence(client: Client, outage: str) -> None:
+    def sentence(code: str) -> str:
+        html = text(client, f"/incidents/{outage}/?part=mine&region={code}")
+        return words_of(html[html.index("mine-heading") : html.index("</h2>")]).split(">")[-1].strip()
+
+    assert re.match(
+        r"London: back since .*UTC( ± \d+ min)?, because (people said|reports fell).*\.", sentence("GB~LON")
+    )
+    assert re.match(r"Gujarat: down since .* UTC\.", sentence("IN-GJ"))
+    assert re.match(r"United Kingdom: all 10 parts that were down are back, the first since .*", sentence("GB"))
+    assert sentence("FR") == "France: no outage was seen there."
+    assert 'id="mine-why"' in text(client, f"/incidents/{outage}/?region=GB~LON")
+    assert "And where you are?" in text(client, f"/incidents/{outage}/")
+    # The two fields of the picker name the narrower place.
+    assert "London: back" in words_of(text(client, f"/incidents/{outage}/?country=GB&region=GB~LON"))
+    assert "France: no outage" in words_of(text(client, f"/incidents/{outage}/?country=FR&region=GB~LON"))
+
+
+def test_one_of_several_is_back_in_the_singular(client: Client, outage: str) -> None:
+    kept = RegionalOutage.objects.filter(region_code="US-CA", incident__ref=outage)
+    others = RegionalOutage.objects.filter(incident__ref=outage).exclude(pk__in=kept)
+    others.update(restored_at=None, restored_low=None, restored_high=None, declared_at=None, basis="")
+    snapshots.forget()
+    html = text(client, f"/incidents/{outage}/")
+    assert re.search(r"; 1 of them is back\.", words_of(html[html.index("<h1>") : html.index("</h1>")]))
+
+
+def test_what_changed_since_is_a_small_part_that_makes_the_whole(client: Client, outage: str) -> None:
+    whole = client.get(f"/incidents/{outage}/history.json").json()
+    recent = (clock.now() - timedelta(minutes=20)).strftime("%Y-%m-%dT%H:%MZ")
+    part = client.get(f"/incidents/{outage}/history.json?since={recent}").json()
+    assert part["partial"]
+    assert 0 < len(part["regions"]) < len(whole["regions"]) / 2
+    assert all(whole["regions"][code] == told for code, told in part["regions"].items())
+    assert part["gone"] == []
+    assert part["changes"] == sum(len(told) - 1 for told in whole["regions"].values())
+    first = client.get(f"/incidents/{outage}/history.json")
+    again = client.get(f"/incidents/{outage}/history.json", headers={"If-None-Match": first.headers["ETag"]})
+    assert (again.status_code, again.content) == (304, b"")
+
+
+def test_long_stretches_of_the_timeline_are_folded(client: Client, outage: str) -> None:
+    html = text(client, f"/incidents/{outage}/")
+    timeline = words_of(html[html.index("timeline-heading") :])
+    assert re.search(r"\d+ regions went down\.", timeline)
+    assert re.search(r"\d+ regions came back\.", timeline)
+
+
+def test_evidence_of_a_region_begins_with_a_sentence(client: Client, outage: str) -> None:
+    html = text(client, f"/incidents/{outage}/?open=GB")
+    why = html[html.index('id="why-GB~LON"') :]
+    why = words_of(why[: why.index("</details>")])
+    assert re.search(r"We say that London is back since .*, because .*\. We could say so from", why)
+    assert "With nine chances in ten it came back between" in why
+    assert why.index("We say that") < why.index("log₁₀ p")
+    assert "Check it yourself" in why
+
+
+def test_the_pieces_of_the_page_are_light(client: Client, outage: str) -> None:
+    def size(query: str) -> int:
+        return len(client.get(f"/incidents/{outage}/{query}", headers={"Accept-Encoding": "gzip"}).content)
+
+    assert size("history.json") < 3_000
+    assert size("rates.json") < 4_000
+    assert size("?part=live") < 22_000
+    assert json.loads(client.get(f"/incidents/{outage}/rates.json").content)["regions"]

@@ -1,0 +1,31 @@
+"""Regions within regions: nobody and no place is counted twice."""
+
+from __future__ import annotations
+
+from frontend.nesting import own_people, parts
+from reports.status.answers import RegionLink
+
+WORLD = RegionLink("001", "World", None, "world", 8_000)
+GB = RegionLink("GB", "United Kingdom", "001", "country", 70)
+ENGLAND = RegionLink("GB-ENG", "England", "GB", "nation", 58)
+LONDON = RegionLink("GB~LON", "London", "GB-ENG", "subdivision", 10)
+SCOTLAND = RegionLink("GB-SCT", "Scotland", "GB", "subdivision", 5)
+FRANCE = RegionLink("FR", "France", "001", "country", 68)
+
+
+def test_a_country_is_left_out_where_a_part_of_it_is_there() -> None:
+    assert parts([WORLD, GB, LONDON, FRANCE]) == (LONDON, FRANCE)
+    assert parts([GB, ENGLAND, LONDON]) == (LONDON,)
+    assert parts([GB, FRANCE]) == (GB, FRANCE)
+
+
+def test_the_world_stands_for_itself_only_where_it_is_alone() -> None:
+    assert parts([WORLD]) == (WORLD,)
+    assert own_people([WORLD]) == {"001": 8_000}
+    assert own_people([WORLD, FRANCE]) == {"FR": 68}
+
+
+def test_people_of_a_part_are_no_more_those_of_the_whole() -> None:
+    assert own_people([GB, ENGLAND, LONDON, SCOTLAND]) == {"GB": 7, "GB-ENG": 48, "GB~LON": 10, "GB-SCT": 5}
+    # The nation between them may have no outage of its own.
+    assert own_people([GB, LONDON]) == {"GB": 60, "GB~LON": 10}
