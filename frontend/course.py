@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from frontend import charts, words
-from frontend.nesting import own_people, parts
 from reports import status
 from reports.status.answers import IncidentHistory, RegionalOutageStatus, RegionLink, StatementFacts
+from reports.status.nesting import own_people, parts
 
 MINUTE = timedelta(minutes=1)
 

@@ -10,9 +10,9 @@ from datetime import datetime
 
 from frontend import charts
 from frontend.course import Changes, Layer, Row, country_name
-from frontend.nesting import own_people, parts
 from reports import status
 from reports.status.answers import IncidentHistory, RegionLink
+from reports.status.nesting import own_people, parts
 
 # What is open without being asked for, and what one page shows before "show all".
 MOST_ROWS = 25

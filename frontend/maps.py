@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
 from django.templatetags.static import static
 from django.utils.translation import gettext as _
 
 from frontend import words
-from frontend.charts import STATES
 from frontend.places import WORLD
-from reports.status.answers import MapStatus, RegionState, ServiceLink
+from reports.status.answers import RegionState
 
 
 def by_the_world(state: RegionState) -> bool:
@@ -33,17 +31,6 @@ def states(regions: Sequence[RegionState], *, with_service: bool = False) -> dic
             line = f"{state.service.name}: {line}"
         found[state.region.code] = [state.state, line]
     return found
-
-
-def worst(maps: Iterable[tuple[ServiceLink, MapStatus]]) -> tuple[RegionState, ...]:
-    """The worst state of each region over several services' maps, without what only the world as a whole says."""
-    found: dict[str, RegionState] = {}
-    for link, each in maps:
-        for state in each.regions:
-            shown = found.get(state.region.code)
-            if not by_the_world(state) and (shown is None or STATES.index(state.state) < STATES.index(shown.state)):
-                found[state.region.code] = replace(state, service=link)
-    return tuple(found.values())
 
 
 def files(codes: Iterable[str]) -> dict[str, object]:

@@ -12,8 +12,8 @@ from itertools import groupby
 from django.utils.translation import gettext_lazy
 
 from frontend import course
-from frontend.nesting import own_people
 from reports.status.answers import IncidentHistory
+from reports.status.nesting import own_people
 
 MINUTE = timedelta(minutes=1)
 

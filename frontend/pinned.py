@@ -13,9 +13,9 @@ from django.utils.translation import ngettext
 
 from frontend import words
 from frontend.course import country_name
-from frontend.nesting import parts
 from reports import status
 from reports.status.answers import RegionalOutageStatus, RegionLink, TimelineLine
+from reports.status.nesting import parts
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from django.urls import path
 from django.views.generic.base import RedirectView
 
-from frontend.views import about, incident, incident_data, present, report, service
+from frontend.views import about, incident, incident_data, present, preview, report, service
 
 urlpatterns = [
     path("", present.home, name="home"),
+    path("preview.png", preview.home, name="preview"),
     path("map.svg", present.world_drawing, name="world-drawing"),
     path("search/", present.search, name="search"),
     path("search/suggestions.json", present.suggestions, name="suggestions"),
@@ -16,6 +17,7 @@ urlpatterns = [
     path("services/", present.services, name="services"),
     path("services/<slug:slug>/", service.service, name="service"),
     path("services/<slug:slug>/map.svg", service.service_drawing, name="service-drawing"),
+    path("services/<slug:slug>/preview.png", preview.service, name="service-preview"),
     path("services/<slug:slug>/report/", report.report, name="report"),
     path("services/<slug:slug>/reported/", report.reported, name="reported"),
     path("services/<slug:slug>/<str:code>/", service.service, name="region"),
@@ -24,6 +26,7 @@ urlpatterns = [
     path("incidents/<slug:ref>/", incident.incident, name="incident"),
     path("incidents/<slug:ref>/map.svg", incident_data.incident_map, name="incident-drawing"),
     path("incidents/<slug:ref>/moments.svg", incident_data.incident_moments, name="incident-moments"),
+    path("incidents/<slug:ref>/preview.png", preview.incident, name="incident-preview"),
     path("incidents/<slug:ref>/chart.svg", incident_data.incident_chart, name="incident-chart"),
     path("incidents/<slug:ref>/history.json", incident_data.history, name="incident-history"),
     path("incidents/<slug:ref>/rates.json", incident_data.rates, name="incident-rates"),

@@ -14,7 +14,6 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from frontend.nesting import parts
 from reports.status import region as region_named
 from reports.status.answers import (
     HomeStatus,
@@ -23,6 +22,7 @@ from reports.status.answers import (
     RegionState,
     ServiceStatus,
 )
+from reports.status.nesting import parts
 
 STATE_NAMES = {
     "normal": gettext_lazy("No outage seen"),

@@ -30,10 +30,13 @@ from django.conf import settings  # noqa: E402
 from django.contrib.staticfiles.handlers import ASGIStaticFilesHandler  # noqa: E402
 from servestatic import ServeStaticASGI  # noqa: E402
 
-from reports.intake import inbox  # noqa: E402
+from reports.intake import coalescer, origin  # noqa: E402
 from reports.intake.batch import batch_app  # noqa: E402
 from reports.intake.endpoint import report_app  # noqa: E402
 from reports.intake.submission import learn  # noqa: E402
+
+# Here, so that an odd line stops the start, and no report waits for the reading.
+origin.lists()
 
 REPORT_PATH = "/api/v1/reports/"
 BATCH_PATH = "/api/v1/reports/batch/"
@@ -69,7 +72,7 @@ async def _lifespan(receive: Receive, send: Send) -> None:
             learning = asyncio.get_running_loop().create_task(learn())
         else:
             learning.cancel()
-            await inbox.coalescer().close()
+            await coalescer.of_this_loop().close()
         await send({"type": f"{message['type']}.complete"})
         if message["type"] == "lifespan.shutdown":
             return

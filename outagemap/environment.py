@@ -74,6 +74,17 @@ def networks(name: str) -> tuple[Network, ...]:
     return tuple(found)
 
 
+def file(name: str) -> Path | None:
+    """The path of a file that can be read; ``None`` when unset."""
+    value = text(name)
+    if not value:
+        return None
+    path = Path(value).expanduser().absolute()
+    if not path.is_file() or not os.access(path, os.R_OK):
+        raise refuse(name, value, "the path of a file that can be read")
+    return path
+
+
 def url(name: str, schemes: tuple[str, ...]) -> str:
     """A URL with one of the given schemes, or "" when unset. A refused value is not shown: it may hold a password."""
     value = text(name)

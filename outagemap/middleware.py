@@ -12,6 +12,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
+import brotli
 from django.conf import settings
 from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.messages.middleware import MessageMiddleware
@@ -24,13 +25,18 @@ from django.middleware.csrf import CsrfViewMiddleware
 from django.middleware.gzip import GZipMiddleware
 from django.middleware.security import SecurityMiddleware
 from django.template.loader import render_to_string
+from django.utils.cache import patch_vary_headers
 from django.utils.deprecation import MiddlewareMixin
+from django_otp.middleware import OTPMiddleware
 
-from reports.intake import inbox
+from reports.intake import coalescer
 
 logger = logging.getLogger(__name__)
 
 RETRY_AFTER_SECONDS = 5
+# As Django's own; and a tenth of the time of the tightest, for a few percent.
+COMPRESS_FROM = 200
+BROTLI_QUALITY = 4
 _HEALTH = frozenset({"/healthz", "/readyz"})
 
 Next = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
@@ -81,24 +87,56 @@ class SecurityHeaders(_InLoop, SecurityMiddleware):
 
 
 class Compression(_InLoop, GZipMiddleware):
-    """Compresses pages; what comes compressed already, such as a snapshot, passes untouched."""
+    """Compresses what does not come compressed already, as pages that are kept do."""
+
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        """With Brotli where the reader takes it; in the admin with gzip only, whose length Django blurs."""
+        taken = request.META.get("HTTP_ACCEPT_ENCODING", "")
+        if "br" not in taken or is_admin(request) or not isinstance(response, HttpResponse):
+            return super().process_response(request, response)
+        if "Content-Encoding" in response.headers or len(response.content) < COMPRESS_FROM:
+            return response
+        patch_vary_headers(response, ["Accept-Encoding"])
+        compressed = brotli.compress(response.content, quality=BROTLI_QUALITY)
+        if len(compressed) < len(response.content):
+            response.content = compressed
+            response.headers["Content-Encoding"] = "br"
+            response.headers["Content-Length"] = str(len(compressed))
+            if (tag := response.get("ETag")) and tag.startswith('"'):
+                # No longer that of these bytes.
+                response.headers["ETag"] = f"W/{tag}"
+        return response
 
 
 class Common(_InLoop, CommonMiddleware):
     """The host check, the trailing slash and the content length."""
 
 
+class ReadyPages(_InLoop):
+    """Answers with a page that lies ready (``frontend.keeping``) from the event loop, before a thread is taken."""
+
+    async def process_view(
+        self, request: HttpRequest, callback: Callable[..., Any], _args: tuple[Any, ...], _kwargs: dict[str, Any]
+    ) -> HttpResponseBase | None:
+        """The page at hand, if there is one. Asynchronous in name, so that Django calls it without a thread."""
+        at_hand = getattr(callback, "at_hand", None)
+        return at_hand(request) if at_hand else None
+
+
 class DatabaseAway(_InLoop):
-    """Says "later" while the database does not answer, instead of "something failed here": nothing here is broken.
+    """Answers with the last page there was while the database does not, else "later": nothing here is broken.
 
     Where the intake has found it away, it is not asked: a database that hangs would hold a thread for each page.
     """
 
-    def process_request(self, request: HttpRequest) -> HttpResponse | None:
-        """503 at once, but for what is sent (reports are still accepted) and for what tells of our health."""
-        if request.method == "POST" or request.path_info in _HEALTH or not inbox.database_is_away():
+    async def process_view(
+        self, request: HttpRequest, callback: Callable[..., Any], _args: tuple[Any, ...], _kwargs: dict[str, Any]
+    ) -> HttpResponseBase | None:
+        """At once, but for what is sent (reports are still accepted) and for what tells of our health."""
+        spared = request.method == "POST" or request.path_info in _HEALTH
+        if spared or getattr(callback, "answers_when_away", False) or not coalescer.database_is_away():
             return None
-        return _later(request)
+        return _former(request, callback) or _later(request)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         """503 in the shape of the address, from a template that asks no table; any other failure is left as it is."""
@@ -106,8 +144,15 @@ class DatabaseAway(_InLoop):
             return None
         # Without the query, which may hold a place, and without the driver's words, which may hold what was sent.
         reason = type(exception.__cause__ or exception).__name__
-        logger.warning("the database is away (%s): %s is told to come again", reason, request.path)
-        return _later(request)
+        former = _former(request, request.resolver_match.func) if request.resolver_match else None
+        told = "gets its last page" if former else "is told to come again"
+        logger.warning("the database is away (%s): %s %s", reason, request.path, told)
+        return former or _later(request)
+
+
+def _former(request: HttpRequest, callback: Callable[..., Any]) -> HttpResponse | None:
+    former = getattr(callback, "former", None)
+    return former(request) if former else None
 
 
 def _later(request: HttpRequest) -> HttpResponse:
@@ -125,6 +170,27 @@ class AdminSessions(_AdminOnly, SessionMiddleware):
 
 class AdminAuthentication(_AdminOnly, AuthenticationMiddleware):
     """`request.user`, for the admin only."""
+
+
+class AdminSecondFactor(_AdminOnly):
+    """The device that verified `request.user`, for the admin only."""
+
+    def process_request(self, request: HttpRequest) -> None:
+        """Lets django-otp lay its word on the user."""
+        OTPMiddleware(lambda _request: None)(request)
+
+
+class AdminLockout(_AdminOnly):
+    """Says so to a network that failed to sign in too often; django-axes counts."""
+
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        """The response, or "later" in its place."""
+        if not getattr(request, "axes_locked_out", False):
+            return response
+        seconds = int(settings.AXES_COOLOFF_TIME.total_seconds())
+        body = render_to_string("admin/locked_out.html", {"minutes": seconds // 60}, request=request)
+        headers = {"Retry-After": str(seconds), "Cache-Control": "no-store"}
+        return HttpResponse(body, status=429, headers=headers)
 
 
 class AdminMessages(_AdminOnly, MessageMiddleware):

@@ -25,14 +25,20 @@ WEB_WORKERS = environment.number("WEB_WORKERS", default=1, low=1, high=64)
 SECRET_KEY = environment.secret("SECRET_KEY", DATA_DIR / "secret-key")
 # The machine's own names are always answered: health checks come that way.
 ALLOWED_HOSTS = [*environment.hosts("ALLOWED_HOSTS"), "localhost", "127.0.0.1", "[::1]"]
+# What the site is called in ids that must stay the same whatever name it is asked by.
+SITE_NAME = next((name.lstrip(".") for name in ALLOWED_HOSTS if name != "*"), "localhost")
 TRUSTED_PROXIES = environment.networks("TRUSTED_PROXIES")
 HTTPS = environment.flag("HTTPS", default=False)
 ADMIN_USER = environment.text("ADMIN_USER")
 ADMIN_PASSWORD = environment.text("ADMIN_PASSWORD")
+REQUIRE_TWO_FACTOR = environment.flag("REQUIRE_TWO_FACTOR", default=False)
 RETENTION_DAYS = environment.number("RETENTION_DAYS", default=30, low=2, high=3650)
 # Whether reports wait in the broker while the database is away, what proof of durability that takes, and how much.
 STANDBY = environment.text("STANDBY", "fsync")
 STANDBY_MB = environment.number("STANDBY_MB", default=128, low=1, high=65536)
+# Lists of the operator's own, by which networks are judged (reports/intake/origin.py): read when the web server starts.
+HOSTING_NETWORKS = environment.file("HOSTING_NETWORKS")
+NETWORK_COUNTRIES = environment.file("NETWORK_COUNTRIES")
 LOG_LEVEL = environment.text("LOG_LEVEL", "INFO").upper()
 # The scenario whose clock the whole site follows; empty: the real clock.
 REPLAY = environment.text("REPLAY")
@@ -58,9 +64,8 @@ if LOG_LEVEL not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
 # --- The application --------------------------------------------------------------------------------------------------
 
 INSTALLED_APPS = [
-    # Not "django.contrib.admin": its autodiscovery imports leaflet.admin, and with it django.contrib.gis, which dies
-    # where GDAL is missing. `urls.py` imports `reports.admin` instead.
-    "django.contrib.admin.apps.SimpleAdminConfig",
+    # Not "django.contrib.admin", whose autodiscovery cannot run here.
+    "outagemap.apps.DeskConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -70,6 +75,10 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "leaflet",
+    "axes",
+    "django_otp",
+    "django_otp.plugins.otp_totp",
+    "django_otp.plugins.otp_static",
     "reports",
     "frontend",
 ]
@@ -78,11 +87,14 @@ MIDDLEWARE = [
     "outagemap.middleware.SecurityHeaders",
     "outagemap.middleware.Compression",
     "outagemap.middleware.Common",
+    "outagemap.middleware.ReadyPages",
     "outagemap.middleware.DatabaseAway",
     # Sessions, sign-in and CSRF cookies exist for the admin only: visitors get no cookie at all.
     "outagemap.middleware.AdminSessions",
     "outagemap.middleware.AdminCsrf",
     "outagemap.middleware.AdminAuthentication",
+    "outagemap.middleware.AdminSecondFactor",
+    "outagemap.middleware.AdminLockout",
     "outagemap.middleware.AdminMessages",
 ]
 ROOT_URLCONF = "outagemap.urls"
@@ -272,6 +284,22 @@ SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 SESSION_COOKIE_PATH = CSRF_COOKIE_PATH = ADMIN_PREFIX
+# A duty, and not a fortnight; closing the browser ends it sooner.
+SESSION_COOKIE_AGE = 12 * 3600
+SESSION_EXPIRE_AT_BROWSER_CLOSE = True
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
+# A network that fails so often is turned away for a while, whatever names it tries. Not the name: who knows an
+# administrator's name could else lock them out.
+AXES_FAILURE_LIMIT = 5
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+AXES_LOCKOUT_PARAMETERS = ["ip_address"]
+AXES_RESET_ON_SUCCESS = True
+# What is stored of a failed attempt: the name that was tried, the browser, and the network under a keyed name.
+AXES_CLIENT_IP_CALLABLE = "reports.admin.site.keyed_address"
+AXES_DISABLE_ACCESS_LOG = True
+AXES_VERBOSE = False
+OTP_TOTP_ISSUER = "Outagemap"
+OTP_ADMIN_HIDE_SENSITIVE_DATA = True
 # Only a proxy can say that the visitor came by HTTPS, and only one that overwrites the header may be believed.
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 

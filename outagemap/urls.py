@@ -21,5 +21,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/", admin.site.urls),
     path("api/v1/", include("reports.api.urls")),
     path("api/docs/", docs, name="api-docs"),
+    path("", include("reports.audience.urls")),
     path("", include("frontend.urls")),
 ]

@@ -84,6 +84,19 @@ def scenario() -> Scenario | None:
     return _scenario
 
 
+def at_hand() -> datetime | None:
+    """The present instant like `now`, or ``None`` where the database would have to be asked; for the event loop."""
+    real = datetime.now(UTC)
+    if not settings.REPLAY:
+        return real
+    return _scenario.at(real) if _scenario and time.monotonic() - _read_at <= 2 * REFRESH_SECONDS else None
+
+
+def speed_at_hand() -> float | None:
+    """How fast the site's clock ran when it was last asked; ``None`` for the machine's own."""
+    return _scenario.speed if settings.REPLAY and _scenario else None
+
+
 def set_scenario(slug: str, *, scenario_at: datetime, sent_until: datetime, speed: float, volume_scale: float) -> None:
     """From now on the site's clock shows ``scenario_at`` and runs ``speed`` times as fast, up to ``sent_until``."""
     global _read_at

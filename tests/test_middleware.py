@@ -123,3 +123,18 @@ def test_a_fault_of_our_own_is_no_absence_of_the_database(db, client, monkeypatc
         patch.setattr(BaseDatabaseWrapper, "cursor", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             client.get("/")
+
+
+def test_what_is_made_for_one_reader_is_compressed_as_they_can_read_it_and_the_admin_with_blurred_length(db, client):
+    text = "again and again " * 200
+
+    def view(_request):
+        return HttpResponse(text, headers={"ETag": '"whole"'})
+
+    for path, taken, encoding in (("/", "gzip, br", "br"), ("/", "gzip", "gzip"), ("/admin/", "gzip, br", "gzip")):
+        response = stack(view)(RequestFactory().get(path, headers={"accept-encoding": taken}))
+        assert response.headers["Content-Encoding"] == encoding
+        assert "Accept-Encoding" in response.headers["Vary"]
+        assert response.headers["ETag"] == 'W/"whole"'
+        assert int(response.headers["Content-Length"]) == len(response.content) < 200
+    assert stack(view)(RequestFactory().get("/")).content.decode() == text

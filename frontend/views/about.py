@@ -12,6 +12,7 @@ from django.http.response import HttpResponseBase
 from django.views.decorators.http import require_safe
 
 from frontend import calibration, charts
+from frontend.keeping import keep
 from frontend.responses import answer, data, page
 from reports import clock, status
 from reports.status.rules import counting_rules, detection_results, rules
@@ -19,6 +20,7 @@ from reports.status.rules import counting_rules, detection_results, rules
 RECOMPUTE = Path(settings.BASE_DIR) / "docs" / "recompute.py"
 
 
+@keep()
 @require_safe
 def methodology(request: HttpRequest) -> HttpResponseBase:
     """How it counts and decides, and where it is weak."""
@@ -43,10 +45,15 @@ def recompute(request: HttpRequest) -> HttpResponseBase:
     return answer(request, RECOMPUTE.read_text(encoding="utf-8"), "text/plain; charset=utf-8")
 
 
+@keep()
 @require_safe
 def privacy(request: HttpRequest) -> HttpResponseBase:
     """What is stored about visitors, and what is not."""
-    return page(request, "frontend/privacy.html", {"retention_days": settings.RETENTION_DAYS}, now=clock.now())
+    context = {
+        "retention_days": settings.RETENTION_DAYS,
+        "looks_at_networks": bool(settings.HOSTING_NETWORKS or settings.NETWORK_COUNTRIES),
+    }
+    return page(request, "frontend/privacy.html", context, now=clock.now())
 
 
 @require_safe

@@ -30,17 +30,19 @@ from frontend import (
     words,
 )
 from frontend.asking import Asked, asked, found_incident
-from frontend.nesting import own_people, parts
+from frontend.keeping import keep
 from frontend.responses import page
 from frontend.views.incident_data import mapped
 from reports import clock, status
 from reports.status.answers import IncidentHistory, IncidentStatus, RegionalOutageStatus
+from reports.status.nesting import own_people, parts
 
 MANY_REGIONS = 100
 INCIDENT_STATES = ("open", "recovering", "resolved")
 REVIEWS = ("automatic", "confirmed", "rejected", "merged")
 
 
+@keep("service", "state", "review", "region", "since", "cursor")
 @require_safe
 def incidents(request: HttpRequest) -> HttpResponseBase:
     """Past and present incidents, with filters."""
@@ -85,6 +87,7 @@ def _day(text: str) -> date | None:
         return None
 
 
+@keep("t", "mode", "region", "country", "sort", "q", "open", "all")
 @require_safe
 def incident(request: HttpRequest, ref: str) -> HttpResponseBase:
     """One incident: the map through time, the order of restoration, the evidence.

@@ -12,6 +12,7 @@ from django.views.decorators.http import require_safe
 
 from frontend import counts, course, drawings, modes, moments
 from frontend.asking import asked_instant, found_incident
+from frontend.keeping import keep
 from frontend.responses import answer, drawing
 from reports import clock, status
 from reports.status import IncidentRates
@@ -66,6 +67,7 @@ def mapped(history: IncidentHistory) -> list[str]:
     return [*(link.code for link in history.regions if link.kind != "world"), *course.covers(history)]
 
 
+@keep("t", "mode", "theme")
 @require_safe
 def incident_map(request: HttpRequest, ref: str) -> HttpResponseBase:
     """The map of an incident at ``?t=`` in one of the modes, as an SVG."""
@@ -86,6 +88,7 @@ def incident_map(request: HttpRequest, ref: str) -> HttpResponseBase:
     return drawing(request, "frontend/map.svg", {"drawing": drawn})
 
 
+@keep("theme")
 @require_safe
 def incident_moments(request: HttpRequest, ref: str) -> HttpResponseBase:
     """Small maps of the instants that tell the course, in one SVG: each is a view of it, ``#m0``, ``#m1``, ..."""
@@ -99,6 +102,7 @@ def incident_moments(request: HttpRequest, ref: str) -> HttpResponseBase:
     return drawing(request, "frontend/moments.svg", {"small": small})
 
 
+@keep("theme")
 @require_safe
 def incident_chart(request: HttpRequest, ref: str) -> HttpResponseBase:
     """The counts of an incident against what was expected, as an SVG of its own."""

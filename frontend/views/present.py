@@ -2,34 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from datetime import datetime
-
 from django.http import HttpRequest, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from frontend import counts, maps, words
-from frontend.nesting import people_affected
+from frontend.keeping import keep
 from frontend.responses import data, map_drawing, page
 from reports import clock, status
-from reports.status.answers import HomeStatus, RegionState
 from reports.status.health import is_stale
 
 
+@keep()
 @require_safe
 def home(request: HttpRequest) -> HttpResponseBase:
     """What is down now, the world map, search."""
     now = clock.now()
     home = status.home(now=now)
-    home = replace(home, down=tuple(sorted(home.down, key=people_affected, reverse=True)))
-    world = _world(home, now)
+    world = status.world_map(now=now).regions
     context = {
         "home": home,
         "verdict": words.home_verdict(home, stale=is_stale(now)),
         "verdicts": [
-            (found, words.service_verdict(found, now), people_affected(found), counts.spark(found.link.slug, now))
+            (found, words.service_verdict(found, now), found.people_affected, counts.spark(found.link.slug, now))
             for found in home.down
         ],
         "map_states": maps.states(world, with_service=True),
@@ -38,18 +34,15 @@ def home(request: HttpRequest) -> HttpResponseBase:
     return page(request, "frontend/home.html", context, now=now, live="frontend/_home_live.html")
 
 
+@keep("theme")
 @require_safe
 def world_drawing(request: HttpRequest) -> HttpResponseBase:
     """The world map of the present as an SVG."""
     now = clock.now()
-    return map_drawing(request, {state.region.code: state.state for state in _world(status.home(now=now), now)})
+    return map_drawing(request, {state.region.code: state.state for state in status.world_map(now=now).regions})
 
 
-def _world(home: HomeStatus, now: datetime) -> tuple[RegionState, ...]:
-    shown = ((found.link, status.service_map(found.link.slug, now=now)) for found in home.down)
-    return maps.worst((link, each) for link, each in shown if each)
-
-
+@keep()
 @require_safe
 def services(request: HttpRequest) -> HttpResponseBase:
     """Every service, by category."""

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_POST, require_safe
 from frontend import places, words
 from frontend.responses import kept_aside, page, unavailable
 from reports import clock, status
-from reports.intake import flood, guard, inbox, submission
+from reports.intake import coalescer, flood, guard, inbox, submission
 from reports.status.answers import ServiceLink
 
 
@@ -49,7 +49,7 @@ def report(request: HttpRequest, slug: str) -> HttpResponseBase:
         return _turned_away(request, slug, form, refusal)
     except inbox.Unavailable:
         return unavailable(request, {name: value for name, value in form.items() if value})
-    if inbox.database_is_away():
+    if coalescer.database_is_away():
         # The receipt's page would have to ask it.
         return kept_aside()
     place = f"{reverse('reported', args=[accepted.service])}?receipt={accepted.receipt}"

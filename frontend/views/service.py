@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from frontend import charts, counts, maps, places, words
-from frontend.nesting import people_affected
+from frontend.keeping import keep
 from frontend.responses import data, map_drawing, page
 from reports import clock, status
 from reports.status.answers import RegionLink, RegionState, ServiceStatus
@@ -20,6 +20,7 @@ from reports.status.answers import RegionLink, RegionState, ServiceStatus
 MOST_LISTED = 12
 
 
+@keep("country", "problem", by_country=True)
 @require_safe
 def service(request: HttpRequest, slug: str, code: str | None = None) -> HttpResponseBase:
     """Whether a service is down, in the world or in one region, and the two buttons."""
@@ -41,7 +42,7 @@ def service(request: HttpRequest, slug: str, code: str | None = None) -> HttpRes
     context = {
         "found": found,
         "link": found.link,
-        "people": people_affected(found),
+        "people": found.people_affected,
         "region": region if code else None,
         "above": _above(region) if code else (),
         "below": status.regions(parent=region.code) if code else (),
@@ -85,6 +86,7 @@ def _above(region: RegionLink) -> tuple[RegionLink, ...]:
     return tuple(found)
 
 
+@keep("theme")
 @require_safe
 def service_drawing(request: HttpRequest, slug: str) -> HttpResponseBase:
     """The map of one service as an SVG."""
@@ -96,6 +98,7 @@ def service_drawing(request: HttpRequest, slug: str) -> HttpResponseBase:
     )
 
 
+@keep()
 @require_safe
 def provider(request: HttpRequest, slug: str) -> HttpResponseBase:
     """A provider's services side by side, and what it said."""
@@ -105,7 +108,7 @@ def provider(request: HttpRequest, slug: str) -> HttpResponseBase:
         raise Http404(_("There is no provider with this name."))
     incidents = status.incidents(provider=slug, limit=12).results
     statements = [(said, incident) for incident in incidents for said in incident.statements]
-    worst_first = sorted(found, key=lambda each: (-people_affected(each), -each.reports_last_hour, each.link.name))
+    worst_first = sorted(found, key=lambda each: (-each.people_affected, -each.reports_last_hour, each.link.name))
     series = [counts.day(each.link.slug, places.WORLD, now) for each in worst_first]
     # One scale for all: a sibling that is fine shows by how little it moves.
     most = max((max((*each.reports, *each.upper), default=0) for each in series if each), default=0)

@@ -1,11 +1,9 @@
 """The desk: where incidents are judged and the catalogue is kept. Imported by ``outagemap.urls``."""
 
 # Registers users and groups: the admin's autodiscovery, which would, cannot run here (see settings.INSTALLED_APPS).
+import axes.admin  # noqa: F401
 import django.contrib.auth.admin  # noqa: F401
-from django.contrib import admin
+import django_otp.plugins.otp_static.admin
+import django_otp.plugins.otp_totp.admin  # noqa: F401
 
 from reports.admin import audience, catalogue, incidents, intake, what_if  # noqa: F401
-
-admin.site.site_header = "Outagemap desk"
-admin.site.site_title = "Outagemap desk"
-admin.site.index_title = "What can be done here"

@@ -14,6 +14,8 @@ from reports.models import Quarantine
 
 _SHAPES = {
     "concentrated": "from too few networks",
+    "hosting": "from hosting companies’ networks",
+    "misplaced": "from other countries’ networks",
     "regular": "by the clock",
 }
 
@@ -45,6 +47,10 @@ class QuarantineAdmin(ReadOnlyAdmin):
         f = row.figures
         if row.shape == "regular":
             return f"pauses vary {f.get('variation', 0):.2f} × their mean; people: about 1"
+        if row.shape == "hosting":
+            return f"{f.get('hosting', 0):.0%} of the flow from hosting networks"
+        if row.shape == "misplaced":
+            return f"{f.get('misplaced', 0):.0%} of the flow from networks of other countries"
         return f"{f.get('networks', 0):.1f} effective networks; a crowd: {f.get('networks_needed', 0):.1f} or more"
 
     @admin.display(description="state")

@@ -309,6 +309,24 @@ incident_regions = _call(
     description="Each with its own onset and restoration. Regions that were withdrawn are left out; the timeline tells "
     "of them.",
 )
+incident_shapes = extend_schema_view(
+    get=extend_schema(
+        operation_id="incidents_shapes",
+        tags=["incidents"],
+        summary="An incident on the map, as GeoJSON",
+        description="The outlines of the regions that were not normal at an instant of the incident, each with its "
+        "state: for maps of your own. Outlines are generalised to about 4 km and two digits after the point, take no "
+        "position on any border (Natural Earth, public domain), and all of them together are some 2 MB. Without `at`: "
+        "as it stands. Regions that only the world as a whole covers are left out.",
+        parameters=[_REF, parameters.MapParameters, _TAG, *_HEADERS],
+        responses={
+            (200, "application/geo+json"): OpenApiResponse(serializers.ShapesShape, description="The answer."),
+            304: _UNCHANGED,
+            400: _BAD,
+            404: _MISSING,
+        },
+    )
+)
 incident_timeline = _call(
     "incidents_timeline",
     "incidents",

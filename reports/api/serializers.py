@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 
 from rest_framework import serializers
 
-from reports.status.answers import MapStatus, RegionState
+from reports.status.answers import MapStatus, RegionState, ShownRegion
 
 STATES = ("normal", "down", "recovering", "restored", "unknown")
 SERVICE_STATES = ("normal", "down", "recovering", "unknown")
@@ -168,6 +170,67 @@ def _map_region(state: RegionState) -> dict[str, Any]:
         "expected": round(state.expected, 3),
         "ratio": None if state.ratio is None else round(state.ratio, 3),
         "covered_by": state.covered_by,
+    }
+
+
+class GeometryShape(Shape[Any]):
+    """Polygons of rings of longitude and latitude."""
+
+    type = serializers.ChoiceField(choices=["MultiPolygon"])
+    coordinates = serializers.ListField(
+        child=serializers.ListField(
+            child=serializers.ListField(child=serializers.ListField(child=serializers.FloatField()))
+        )
+    )
+
+
+class FeaturePropertiesShape(Shape[Any]):
+    """What is known of a region at the instant."""
+
+    region = serializers.CharField()
+    name = serializers.CharField()
+    state = serializers.ChoiceField(choices=OUTAGE_STATES)
+    since = serializers.DateTimeField()
+    covered_by = serializers.CharField(allow_null=True, help_text="The region above whose state it takes.")
+
+
+class FeatureShape(Shape[Any]):
+    """One region."""
+
+    type = serializers.ChoiceField(choices=["Feature"])
+    id = serializers.CharField()
+    properties = FeaturePropertiesShape()
+    geometry = GeometryShape()
+
+
+class ShapesShape(Shape[Any]):
+    """GeoJSON (RFC 7946) of the regions that were not normal."""
+
+    type = serializers.ChoiceField(choices=["FeatureCollection"])
+    at = serializers.DateTimeField(help_text="The instant that is shown.")
+    features = FeatureShape(many=True)
+
+
+def geojson(at: datetime, regions: Iterable[ShownRegion]) -> dict[str, Any]:
+    """The regions in the form of :class:`ShapesShape`."""
+    return {
+        "type": "FeatureCollection",
+        "at": instant(at),
+        "features": [
+            {
+                "type": "Feature",
+                "id": shown.region.code,
+                "properties": {
+                    "region": shown.region.code,
+                    "name": shown.region.name,
+                    "state": shown.state,
+                    "since": instant(shown.since),
+                    "covered_by": shown.covered_by,
+                },
+                "geometry": {"type": "MultiPolygon", "coordinates": shown.outline},
+            }
+            for shown in regions
+        ],
     }
 
 

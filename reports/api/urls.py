@@ -20,6 +20,7 @@ urlpatterns = [
     path("incidents/", views.IncidentsView.as_view(), name="incidents"),
     path("incidents/<slug:ref>/", views.IncidentView.as_view(), name="incident"),
     path("incidents/<slug:ref>/regions/", views.IncidentRegionsView.as_view(), name="incident-regions"),
+    path("incidents/<slug:ref>/regions.geojson", views.IncidentShapesView.as_view(), name="incident-shapes"),
     path("incidents/<slug:ref>/timeline/", views.IncidentTimelineView.as_view(), name="incident-timeline"),
     path("incidents/<slug:ref>/export.csv", views.IncidentExportView.as_view(), name="incident-export"),
     path("calibration/", views.CalibrationView.as_view(), name="calibration"),

@@ -305,6 +305,24 @@ class IncidentRegionsView(KeptView):
         return self.respond(request, query, answer)
 
 
+@schema.incident_shapes
+class IncidentShapesView(KeptView):
+    """An incident on the Earth."""
+
+    def get(self, request: Request, ref: str) -> HttpResponseBase:
+        """The outlines of the regions that were not normal, with their state."""
+        query = asked(request, parameters.MapParameters)
+        now, at = clock.now(), query.get("at")
+        if at is not None and at > now:
+            raise ValidationError({"at": ["Expected an instant in the past."]})
+        return self.respond(
+            request,
+            query,
+            lambda: serializers.geojson(*found(status.incident_shapes(ref, at=at, now=now), "incident")),
+            content_type="application/geo+json",
+        )
+
+
 @schema.incident_timeline
 class IncidentTimelineView(KeptView):
     """The dated facts of an incident."""

@@ -25,6 +25,7 @@ from django.conf import settings
 
 from reports.intake import guard, inbox, keys, rates, submission
 from reports.intake.catalogue import Known
+from reports.intake.coalescer import Coalescer
 from reports.intake.submission import Submission
 
 ITEMS_LIMIT = 10_000
@@ -338,14 +339,14 @@ def _of(
 
 # --- Writing ---------------------------------------------------------------------------------------------------------
 
-_coalescer: inbox.Coalescer | None = None
+_coalescer: Coalescer | None = None
 
 
-def coalescer() -> inbox.Coalescer:
+def coalescer() -> Coalescer:
     """The one of this process and event loop for what comes in bulk: the report of a person waits for none of it."""
     global _coalescer
     if _coalescer is None or not _coalescer.is_ours():
-        _coalescer = inbox.Coalescer()
+        _coalescer = Coalescer()
     return _coalescer
 
 

@@ -149,7 +149,17 @@ class _Batch(Arrivals):
         octets = np.ascontiguousarray(records["id"]).view(np.uint8).reshape(-1, 16).astype(np.int64)
         received_at = octets[:, :6] @ (1 << np.arange(40, -1, -8, dtype=np.int64))
         order = np.argsort(received_at, kind="stable")
-        names = ("service", "region", "kind", "problem", "person", "network", "person_before", "network_before")
+        names = (
+            "service",
+            "region",
+            "kind",
+            "problem",
+            "person",
+            "network",
+            "person_before",
+            "network_before",
+            "origin",
+        )
         columns = {name: records[name][order].astype(np.int64) for name in names}
         return cls(id=records["id"][order], received_at=received_at[order], **columns)
 

@@ -1,41 +1,30 @@
 """The inbox: what was accepted, on disk before anybody is told so.
 
-Reports of one moment are written as one row, a *block*, and the drain expands it later. Concurrent requests of a
-process gather in a :class:`Coalescer`: one round trip and one fsync for all of them, and each is answered after the
-commit.
+Reports of one moment are written as one row, a *block*, and the drain expands it later.
 
-A block is a header (``OMB1``, the number of reports, a CRC-32 of the rest) and for each report a record of ``RECORD``,
+A block is a header (``OMB2``, the number of reports, a CRC-32 of the rest) and for each report a record of ``RECORD``,
 packed, little-endian. The instant of a report is the first 48 bits of its id. A changed layout gets another mark, and
-the drain goes on reading the old one.
+the old one is still read: what was accepted before an upgrade is drained after it.
 """
 
 from __future__ import annotations
 
-import asyncio
-import logging
 import os
 import struct
-import time
-from collections import deque
-from collections.abc import Coroutine, Generator, Mapping, Sequence
-from contextlib import nullcontext, suppress
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from socket import SHUT_RDWR, socket
-from threading import get_ident
 from typing import Any, LiteralString, cast
 from uuid import UUID
 from zlib import crc32
 
 import numpy as np
 import psycopg
-from django.conf import settings
-from django.db import connections, transaction
+from django.db import transaction
 from numpy.typing import NDArray
 
 from reports import binary
-from reports.intake import flood, guard, standby
 from reports.intake.guard import Pseudonyms
 
 RECORD = np.dtype(
@@ -49,28 +38,15 @@ RECORD = np.dtype(
         ("network", "<i8"),
         ("person_before", "<i8"),
         ("network_before", "<i8"),
+        ("origin", "u1"),  # see reports.intake.origin
     ]
 )
-_PACK = struct.Struct("<16siiiBqqqq").pack
-_MARK = b"OMB1"
+_PACK = struct.Struct("<16siiiBqqqqB").pack
+_MARK = b"OMB2"
 _HEADER = struct.Struct("<4sII")
-
-logger = logging.getLogger(__name__)
-
-# Reports in one block: enough that the round trip no longer matters, few enough that nobody waits long for the others.
-BLOCK_LIMIT = 1000
-# Reports that may wait in one process. Beyond that it is more honest to say "later" than to let people wait.
-WAITING_LIMIT = 20_000
-# How long a database is waited for before a block is given to the broker instead.
-SWITCH_SECONDS = 0.7
-# How long a block is tried again while both are away, before its senders are told "later".
-RETRY_SECONDS = 3.0
-# A database that neither answers nor refuses is given up after this time, where the broker cannot help out.
-ATTEMPT_SECONDS = 5.0
-# How often a database that is away is asked whether it is back.
-ASK_SECONDS = 1.0
-# How long reports gather in a block for the broker.
-GATHER_SECONDS = 0.02
+# As they were before the origin.
+_OLD_MARK = b"OMB1"
+_OLD_RECORD = np.dtype([(name, RECORD[name]) for name in RECORD.names or () if name != "origin"])
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -97,6 +73,8 @@ class Entry:
     client_id: UUID | None = None
     arrival: UUID | None = None
     """A UUIDv7 of the instant at which it came in, where ``id`` tells an earlier one."""
+    origin: int = 0
+    """The bits of :mod:`reports.intake.origin`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +120,7 @@ def pack(entries: Sequence[Entry]) -> bytes:
                 entry.who.network,
                 entry.who.person_before,
                 entry.who.network_before,
+                entry.origin,
             )
             for entry in entries
         ]
@@ -160,47 +139,59 @@ def unpack(block: bytes) -> NDArray[np.void]:
     if len(block) < _HEADER.size:
         raise Unreadable(f"{len(block)} bytes are too few for a block")
     mark, reports, checksum = _HEADER.unpack_from(block)
-    if mark != _MARK:
+    if mark not in (_MARK, _OLD_MARK):
         raise Unreadable(f"begins with {mark!r}, expected {_MARK!r}")
-    if len(block) != _HEADER.size + reports * RECORD.itemsize:
+    layout = RECORD if mark == _MARK else _OLD_RECORD
+    if len(block) != _HEADER.size + reports * layout.itemsize:
         raise Unreadable(f"{len(block)} bytes do not fit {reports} reports")
     if crc32(memoryview(block)[_HEADER.size :]) != checksum:
         raise Unreadable("the checksum does not fit")
-    records = cast("NDArray[np.void]", np.frombuffer(block, dtype=RECORD, offset=_HEADER.size))
+    records = cast("NDArray[np.void]", np.frombuffer(block, dtype=layout, offset=_HEADER.size))
+    if layout is _OLD_RECORD:
+        records = _widened(records)
     if not reports or records["kind"].max() > 1:
         raise Unreadable("holds no reports, or some of an unknown kind")
+    return records
+
+
+def _widened(old: NDArray[np.void]) -> NDArray[np.void]:
+    records = np.zeros(len(old), dtype=RECORD)
+    for name in _OLD_RECORD.names or ():
+        records[name] = old[name]
     return records
 
 
 # --- Writing: one plan of statements, carried out by a blocking or by an awaiting connection -------------------------
 
 _Statement = tuple[LiteralString, Sequence[Any]]
-_Plan = Generator[_Statement, list[tuple[Any, ...]], list[Standing]]
+Plan = Generator[_Statement, list[tuple[Any, ...]], list[Standing]]
 
 
-class _Landed(Exception):
+class Landed(Exception):
     """The attempt before this one had been committed after all; nothing of this one may stay."""
 
 
 @dataclass(frozen=True)
-class _Batch:
+class Batch:
     """Reports that are written together, in a block with the id and the instant of the first that came in."""
 
     entries: Sequence[Entry]
 
     @cached_property
     def key(self) -> UUID:
+        """The id of their block."""
         return min(entry.arrival or entry.id for entry in self.entries)
 
     @property
     def in_one_statement(self) -> bool:
+        """Whether nothing has to be claimed first."""
         return all(entry.client_id is None for entry in self.entries)
 
 
-def _plan(batch: _Batch, *, again: bool) -> _Plan:
+def plan(batch: Batch, *, again: bool) -> Plan:
     """The statements that write ``batch`` in one transaction; each is sent the rows of its predecessor's answer.
 
-    With ``again`` an earlier attempt may have been committed; raises :class:`_Landed` when it was.
+    With ``again`` an earlier attempt may have been committed; raises :class:`Landed` when it was.
     """
     claimants: dict[UUID, Entry] = {}
     for entry in batch.entries:
@@ -211,7 +202,7 @@ def _plan(batch: _Batch, *, again: bool) -> _Plan:
     refused: set[UUID] = set()
     if claimants:
         standing = yield from _claims(claimants, again=again)
-        refused = {id for id, stands in standing.items() if stands.id != claimants[id].id}
+        refused = {id for id, found in standing.items() if found.id != claimants[id].id}
     written = [
         entry
         for entry in batch.entries
@@ -221,21 +212,22 @@ def _plan(batch: _Batch, *, again: bool) -> _Plan:
         # One that is written again leaves its id behind: the first attempt may still come about.
         found = yield _INSERT_BLOCK, [batch.key, len(written), pack(written), received_at(batch.key), again]
         if not found:
-            raise _Landed
+            raise Landed
         if again and (yield _ARE_DRAINED, [[entry.id for entry in written]]):
-            raise _Landed
-    return _answers(batch, standing)
+            raise Landed
+    return answers(batch, standing)
 
 
-def _landed(batch: _Batch) -> _Plan:
+def landed(batch: Batch) -> Plan:
     """The statements that find out what stands for the reports of a batch that was committed without our knowing."""
     ids = sorted({entry.client_id for entry in batch.entries if entry.client_id is not None})
     rows = (yield _EARLIER, [ids]) if ids else []
-    return _answers(batch, {id: Standing(*row) for id, *row in rows})
+    return answers(batch, {id: Standing(*row) for id, *row in rows})
 
 
-def _answers(batch: _Batch, standing: Mapping[UUID, Standing]) -> list[Standing]:
-    return [_stands(e) if e.client_id is None else standing[e.client_id] for e in batch.entries]
+def answers(batch: Batch, standing: Mapping[UUID, Standing]) -> list[Standing]:
+    """What stands for each report of ``batch``, by what stands for their client ids."""
+    return [stands(e) if e.client_id is None else standing[e.client_id] for e in batch.entries]
 
 
 def _claims(
@@ -253,13 +245,13 @@ def _claims(
         )
         claimed = yield _CLAIM, [list(column) for column in columns]
         for (id,) in claimed:
-            standing[id] = _stands(claimants[id])
+            standing[id] = stands(claimants[id])
         left = [id for id in open_ids if id not in standing]
         if left:
             for id, *row in (yield _EARLIER, [left]):
                 standing[id] = Standing(*row)
                 if again and standing[id].id == claimants[id].id:
-                    raise _Landed
+                    raise Landed
         # What is neither ours nor there was swept away between the two statements: ask once more.
         open_ids = {id: entry for id, entry in open_ids.items() if id not in standing}
     return standing
@@ -284,7 +276,8 @@ def claim(cursor: psycopg.Cursor[tuple[Any, ...]], claims: Sequence[Claim]) -> d
     return standing
 
 
-def _stands(entry: Entry) -> Standing:
+def stands(entry: Entry) -> Standing:
+    """What stands for a report that nothing was accepted before."""
     return Standing(entry.id, entry.service_id, entry.region_id, entry.kind, entry.problem_id)
 
 
@@ -303,7 +296,7 @@ ON CONFLICT (id) DO NOTHING RETURNING id
 """
 _ARE_DRAINED: LiteralString = "SELECT 1 FROM reports_report WHERE id = ANY(%s) LIMIT 1"
 # Where somebody has switched durability off for the whole server, ours is switched on again.
-_DURABLY: LiteralString = (
+DURABLY: LiteralString = (
     "SELECT set_config('synchronous_commit', 'on', %s) WHERE current_setting('synchronous_commit') = 'off'"
 )
 
@@ -316,380 +309,12 @@ def write(entries: Sequence[Entry]) -> list[Standing]:
     if not entries:
         return []
     with transaction.atomic(durable=True), binary.reading() as cursor:
-        cursor.execute(_DURABLY, [True])
-        plan = _plan(_Batch(entries), again=False)
+        cursor.execute(DURABLY, [True])
+        steps = plan(Batch(entries), again=False)
         try:
-            statement = next(plan)
+            statement = next(steps)
             while True:
                 cursor.execute(*statement)
-                statement = plan.send(cursor.fetchall())
+                statement = steps.send(cursor.fetchall())
         except StopIteration as end:
             return cast("list[Standing]", end.value)
-
-
-# --- The coalescer ---------------------------------------------------------------------------------------------------
-
-
-class _Away(Exception):
-    """The database refused, or did not answer in time: nobody knows whether it has done what it was asked to."""
-
-
-_Waiting = tuple[Entry, "asyncio.Future[Standing | None]", int]
-
-
-class Coalescer:
-    """Gathers the reports of concurrent requests into blocks, on one connection of its own.
-
-    It belongs to the event loop in which it was made. While one block is on its way to the disk, the next one gathers.
-    While the database is away, blocks go to the broker (``standby``), and one task asks for the database every second.
-    """
-
-    def __init__(self) -> None:
-        self.loop = asyncio.get_running_loop()
-        self.pid = os.getpid()
-        self.thread = get_ident()
-        self.away = False
-        """Whether the database was away when it was last asked."""
-        self.gate = flood.Gate()
-        self._waiting: deque[_Waiting] = deque()
-        self._writer: asyncio.Task[None] | None = None
-        self._connection: psycopg.AsyncConnection[tuple[Any, ...]] | None = None
-        self._standby = standby.Standby()
-        self._asking: asyncio.Task[None] | None = None
-        # Whether blocks of before may still be on their way home, and with them client ids that the database lacks.
-        self._returning = False
-        # Since when both have been away, and until when nobody need wait to find that out.
-        self._both_away_since: float | None = None
-        self._refused_until = 0.0
-
-    def is_ours(self) -> bool:
-        """Whether it belongs here: after a fork, or in another loop, its connection is somebody else's."""
-        return self.pid == os.getpid() and self.loop is asyncio.get_running_loop()
-
-    async def put(self, entry: Entry, *, flags: int = 0) -> Standing:
-        """Returns, once it is on disk, what stands for ``entry``. Raises :class:`Unavailable`.
-
-        With ``flags`` (see :mod:`flood`) it may be refused before: raises ``flood.Refusal``.
-
-        Whoever is cancelled while waiting (a client that went away) changes nothing: the report is written.
-        """
-        if len(self._waiting) >= WAITING_LIMIT:
-            raise Unavailable
-        future: asyncio.Future[Standing | None] = self.loop.create_future()
-        self._waiting.append((entry, future, flags))
-        if self._writer is None or self._writer.done():
-            self._writer = self.loop.create_task(self._write_all())
-        standing = await future
-        if standing is None:
-            raise Unavailable
-        return standing
-
-    async def put_all(self, entries: Sequence[Entry]) -> list[Standing]:
-        """The same for reports that belong together. Raises :class:`Unavailable` when one of them was not written."""
-        if len(self._waiting) + len(entries) > WAITING_LIMIT:
-            raise Unavailable
-        futures: list[asyncio.Future[Standing | None]] = [self.loop.create_future() for _ in entries]
-        self._waiting.extend((entry, future, 0) for entry, future in zip(entries, futures, strict=True))
-        if self._writer is None or self._writer.done():
-            self._writer = self.loop.create_task(self._write_all())
-        found = [await future for future in futures]
-        standing = [one for one in found if one is not None]
-        if len(standing) < len(entries):
-            raise Unavailable
-        return standing
-
-    async def close(self) -> None:
-        """Writes what waits, then lets go of the connections."""
-        if self._writer is not None:
-            await self._writer
-        if self._asking is not None:
-            self._asking.cancel()
-            await asyncio.wait({self._asking})
-        await self._disconnect()
-        await self.gate.close()
-        await self._standby.close()
-
-    async def _write_all(self) -> None:
-        while self._waiting:
-            if self.away:
-                # Larger blocks: the broker holds so many of them, and they have to come home one by one.
-                await asyncio.sleep(GATHER_SECONDS)
-            taken = await self._admitted([self._waiting.popleft() for _ in range(min(BLOCK_LIMIT, len(self._waiting)))])
-            try:
-                standing: Sequence[Standing | None] = await self._write([one[0] for one in taken])
-            except Unavailable:
-                # Those behind them would wait as long for the same: better told now.
-                taken.extend(self._waiting)
-                self._waiting.clear()
-                standing = [None] * len(taken)
-            for (_entry, future, _flags), stands in zip(taken, standing, strict=True):
-                if not future.done():
-                    future.set_result(stands)
-
-    async def _admitted(self, taken: list[_Waiting]) -> list[_Waiting]:
-        """Those that the limits let through; the others are told."""
-        visits = [(entry.who, flags) for entry, _future, flags in taken if flags]
-        if not visits:
-            return taken
-        verdicts = await self.gate.judge(visits, waiting=len(self._waiting))
-        if not any(verdicts):
-            return taken
-        judged = iter(verdicts)
-        admitted = []
-        for one in taken:
-            refusal = next(judged) if one[2] else None
-            if refusal is None:
-                admitted.append(one)
-            elif not one[1].done():
-                one[1].set_exception(refusal)
-        return admitted
-
-    async def _write(self, entries: Sequence[Entry]) -> list[Standing]:
-        if not entries:
-            return []
-        earlier = await self._held_earlier(entries) if self._returning else {}
-        rest = [entry for entry in entries if entry.client_id not in earlier]
-        written = iter(await self._write_somewhere(_Batch(rest)) if rest else [])
-        return [earlier[e.client_id] if e.client_id in earlier else next(written) for e in entries]
-
-    async def _write_somewhere(self, batch: _Batch) -> list[Standing]:
-        """Into the database, or else into the broker, whichever takes it first; gives up after a few seconds."""
-        began = time.monotonic()
-        attempted = False
-        while True:
-            if not self.away:
-                try:
-                    return await self._store(batch, again=attempted)
-                except _Away:
-                    attempted = True
-                    # Perhaps only this connection was lost.
-                    if time.monotonic() - began < SWITCH_SECONDS:
-                        await asyncio.sleep(0.1)
-                        continue
-                    self._is_away()
-            try:
-                return await self._hold(batch, attempted=attempted)
-            except standby.Refused as refusal:
-                now = time.monotonic()
-                since = self._both_away_since = self._both_away_since or now
-                if now - min(began, since) >= RETRY_SECONDS or now < self._refused_until:
-                    if now >= self._refused_until:
-                        logger.warning("the database is away, and %s: reports are told to come again", refusal)
-                        self._refused_until = now + ASK_SECONDS
-                    raise Unavailable from refusal
-                await asyncio.sleep(0.1)
-
-    # --- Into the database ---
-
-    async def _store(self, batch: _Batch, *, again: bool) -> list[Standing]:
-        """Raises :class:`_Away`, after which the attempt may still come about."""
-        try:
-            if self._connection is None:
-                self._connection = await _connect_within(
-                    ATTEMPT_SECONDS if settings.STANDBY == "off" else SWITCH_SECONDS
-                )
-            try:
-                plan = _plan(batch, again=again)
-                return await self._in_time(
-                    batch, self._attempt(plan, in_transaction=again or not batch.in_one_statement)
-                )
-            except _Landed:
-                return await self._in_time(batch, self._attempt(_landed(batch), in_transaction=False))
-        except (psycopg.OperationalError, psycopg.InterfaceError, TimeoutError, OSError) as error:
-            await self._disconnect()
-            raise _Away from error
-        except psycopg.errors.ReadOnlySqlTransaction as error:
-            # What we know as the database has become another one's follower.
-            await self._disconnect()
-            raise _Away from error
-        except psycopg.Error as error:
-            # Not the database's absence but a fault of ours: neither trying again nor the broker would help.
-            logger.exception("a block of %d reports could not be written", len(batch.entries))
-            await self._disconnect()
-            raise Unavailable from error
-
-    async def _in_time(self, batch: _Batch, attempt: Coroutine[Any, Any, list[Standing]]) -> list[Standing]:
-        """What ``attempt`` returns, or what the broker says where that comes first. Raises ``TimeoutError``."""
-        task = self.loop.create_task(attempt)
-        await asyncio.wait({task}, timeout=SWITCH_SECONDS)
-        if not task.done():
-            with suppress(standby.Refused):
-                held = await self._hold(batch, attempted=True)
-                self._abandon(task)
-                self._is_away()
-                return held
-            await asyncio.wait({task}, timeout=ATTEMPT_SECONDS - SWITCH_SECONDS)
-        if not task.done():
-            self._abandon(task)
-            raise TimeoutError
-        return task.result()
-
-    def _abandon(self, task: asyncio.Task[list[Standing]]) -> None:
-        """Ends an attempt without waiting for the server, which may have stopped: cancelling would ask it first."""
-        held, self._connection = self._connection, None
-        if held is not None and not held.closed:
-            with suppress(OSError), socket(fileno=os.dup(held.fileno())) as line:
-                line.shutdown(SHUT_RDWR)
-        _leave(task)
-
-    async def _attempt(self, plan: _Plan, *, in_transaction: bool) -> list[Standing]:
-        if self._connection is None:
-            self._connection = await _connect()
-        # One statement is its own transaction, and saves two round trips.
-        connection = self._connection
-        context = connection.transaction() if in_transaction else nullcontext()
-        async with context, connection.cursor() as cursor:
-            try:
-                statement = next(plan)
-                while True:
-                    await cursor.execute(*statement)
-                    statement = plan.send(await cursor.fetchall())
-            except StopIteration as end:
-                return cast("list[Standing]", end.value)
-
-    async def _disconnect(self) -> None:
-        held, self._connection = self._connection, None
-        if held is not None:
-            with suppress(psycopg.Error, OSError):
-                await held.close()
-
-    # --- Into the broker ---
-
-    async def _hold(self, batch: _Batch, *, attempted: bool) -> list[Standing]:
-        """Holds the block in the broker. Raises ``standby.Refused``."""
-        claimants: dict[UUID, Entry] = {}
-        for entry in batch.entries:
-            if entry.client_id is not None:
-                claimants.setdefault(entry.client_id, entry)
-        standing = {id: _stands(entry) for id, entry in claimants.items()}
-        while True:
-            written = [e for e in batch.entries if e.client_id is None or standing[e.client_id].id == e.id]
-            client_ids = {place: e.client_id for place, e in enumerate(written) if e.client_id is not None}
-            claims = {id: _said(standing[id]) for id in client_ids.values()}
-            payload = standby.pack(standby.Held(pack(written), client_ids, attempted)) if written else b""
-            taken = await self._standby.hold(standby.Block(batch.key, payload, claims)) if written else {}
-            if not taken:
-                break
-            standing |= {id: _standing(stands) for id, stands in taken.items()}
-        self._both_away_since = None
-        return _answers(batch, standing)
-
-    async def _held_earlier(self, entries: Sequence[Entry]) -> dict[UUID | None, Standing]:
-        """What stands for client ids whose reports are still on their way home from the broker."""
-        ids = sorted({entry.client_id for entry in entries if entry.client_id is not None})
-        if not ids:
-            return {}
-        try:
-            claimed, self._returning = await self._standby.claimed(ids)
-        except standby.Refused:
-            # Then the database decides; a report under the same id that is still held will give way to it.
-            return {}
-        return {id: _standing(stands) for id, stands in claimed.items()}
-
-    def _is_away(self) -> None:
-        if not self.away:
-            logger.warning("the database is away: reports are held in the broker")
-            self.away = True
-            self._asking = self.loop.create_task(self._ask())
-
-    async def _ask(self) -> None:
-        """Asks for the database every second until it takes writes again."""
-        while self.away:
-            await asyncio.sleep(ASK_SECONDS)
-            try:
-                found = await _connect_within(ASK_SECONDS)
-                async with asyncio.timeout(ASK_SECONDS):
-                    row = await (await found.execute("SELECT pg_is_in_recovery()")).fetchone()
-            except (psycopg.Error, OSError, TimeoutError):
-                continue
-            except Exception:
-                # Whatever it is, the site must not take the database for away for ever.
-                logger.exception("could not ask for the database")
-                continue
-            if row != (False,):
-                await found.close()
-                continue
-            await self._disconnect()
-            self._connection = found
-            self._returning = settings.STANDBY != "off"
-            self._both_away_since = None
-            self.away = False
-            guard.look_again()
-            logger.warning("the database is back")
-
-
-# What nobody waits for: a task that nothing refers to may vanish.
-_abandoned: set[asyncio.Task[Any]] = set()
-
-
-def _leave(task: asyncio.Task[Any]) -> None:
-    """Lets a task end by itself, whatever comes of it."""
-    _abandoned.add(task)
-
-    def ended(task: asyncio.Task[Any]) -> None:
-        _abandoned.discard(task)
-        if not task.cancelled():
-            task.exception()
-
-    task.add_done_callback(ended)
-
-
-async def _connect_within(seconds: float) -> psycopg.AsyncConnection[tuple[Any, ...]]:
-    """A new connection. Raises ``TimeoutError``, in time: a server that stopped half-way would delay the cancelling."""
-    task = asyncio.get_running_loop().create_task(_connect())
-    await asyncio.wait({task}, timeout=seconds)
-    if not task.done():
-        task.cancel()
-        _leave(task)
-        raise TimeoutError
-    return task.result()
-
-
-_ANSWER = struct.Struct("<16siiBi")
-
-
-def _said(standing: Standing) -> bytes:
-    return _ANSWER.pack(
-        standing.id.bytes, standing.service_id, standing.region_id, standing.kind, standing.problem_id or 0
-    )
-
-
-def _standing(stands: bytes) -> Standing:
-    id, service, region, kind, problem = _ANSWER.unpack(stands)
-    return Standing(UUID(bytes=id), service, region, kind, problem or None)
-
-
-async def _connect() -> psycopg.AsyncConnection[tuple[Any, ...]]:
-    parameters = connections["default"].get_connection_params()
-    # Django's cursor is a blocking one, and its adapters are for its own queries.
-    for name in ("cursor_factory", "context"):
-        parameters.pop(name, None)
-    made = await psycopg.AsyncConnection.connect(**parameters, autocommit=True)
-    await made.execute(_DURABLY, [False])
-    return cast("psycopg.AsyncConnection[tuple[Any, ...]]", made)
-
-
-_coalescer: Coalescer | None = None
-
-
-def coalescer_of_another_thread() -> Coalescer | None:
-    """The coalescer of this process, where its loop runs in another thread than the caller's."""
-    held = _coalescer
-    if held is None or held.pid != os.getpid() or held.thread == get_ident() or not held.loop.is_running():
-        return None
-    return held
-
-
-def database_is_away() -> bool:
-    """Whether this process has found the database away, and not yet back: known without asking."""
-    held = _coalescer
-    return held is not None and held.pid == os.getpid() and held.away and held.loop.is_running()
-
-
-def coalescer() -> Coalescer:
-    """The coalescer of this process and event loop, made on first use."""
-    global _coalescer
-    held = _coalescer
-    if held is None or not held.is_ours():
-        held = _coalescer = Coalescer()
-    return held

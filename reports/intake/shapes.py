@@ -1,4 +1,4 @@
-"""Shapes that no crowd has: a brigade from a few networks, a machine that sends by the clock.
+"""Shapes that no crowd has: a brigade from a few networks, from rented machines or from abroad; a machine by the clock.
 
 Watched are *flows*: what is reported of a service in a country, of one kind. Of each a handful of sums is kept that
 fade with ``MEMORY``, so that a second costs what arrives in it, not what has arrived. A flow is suspicious
@@ -6,11 +6,15 @@ fade with ``MEMORY``, so that a second costs what arrives in it, not what has ar
 * as ``concentrated``, when its reports come from too few networks: their effective number (Simpson's: the number of
   equally busy networks that would be as concentrated) lies below ``FEWEST`` and below n ** ``SPREAD`` of its n reports.
   Where all name the same problem, ``UNIFORM_FACTOR`` times as many networks are asked for;
+* as ``hosting``, when at least ``FOREIGN`` of its reports come from hosting companies' networks;
+* as ``misplaced``, when at least ``FOREIGN`` of them come from networks of another country than theirs (both only where
+  the operator has given the lists, see :mod:`reports.intake.origin`);
 * as ``regular``, when the pauses between its reports vary less than ``REGULAR`` times their mean: people arrive at
   random, with pauses that vary as much as their mean (a Poisson process).
 
-Of a concentrated flow only what comes beyond the first ``FREE`` reports of a network is set aside: whoever else reports
-at the same time is counted, so that nobody can hide a real outage behind a brigade, or close it with one.
+Of a concentrated flow only what comes beyond the first ``FREE`` reports of a network is set aside, of a hosting or
+misplaced one only what comes from such networks: whoever else reports at the same time is counted, so that nobody can
+hide a real outage behind a brigade, or close it with one.
 """
 
 from __future__ import annotations
@@ -25,10 +29,11 @@ from numpy.typing import NDArray
 
 from reports import binary
 from reports.binary import BigintArray, Cursor, Integers
+from reports.intake.origin import HOSTING, MISPLACED
 from reports.models import Quarantine, Region
 
-SHAPES = ("concentrated", "regular")
-_CONCENTRATED, _REGULAR = 1, 2
+SHAPES = ("concentrated", "hosting", "misplaced", "regular")
+_CONCENTRATED, _HOSTING, _MISPLACED, _REGULAR = range(4)
 
 MEMORY = timedelta(minutes=30)
 """After this time a report weighs a third in the sums of its flow."""
@@ -39,6 +44,9 @@ SPREAD = 0.45
 UNIFORM, UNIFORM_LEAST, UNIFORM_FACTOR = 0.97, 40, 1.5
 """Consecutive reports that name the same problem, as a share; how many of them it takes; and what follows."""
 REGULAR, REGULAR_LEAST = 0.35, 30
+FOREIGN = 0.5
+"""Share of a flow from hosting networks, or from other countries', at which these are set aside: below it they are
+people behind a VPN, who see the same outage."""
 FREE = 3
 """Reports of one network about one service within the counting window that a concentrated flow still counts."""
 TOGETHER = timedelta(minutes=30)
@@ -52,7 +60,8 @@ _SECONDS = 1000.0
 @dataclass(frozen=True)
 class Flow:
     """Reports in order of time, as columns, each person's once: ``rank`` is the how-manieth of its network about its
-    service within the counting window. ``at`` is in milliseconds since 1970, ``problem`` 0 where nobody said."""
+    service within the counting window. ``at`` is in milliseconds since 1970, ``problem`` 0 where nobody said;
+    ``origin`` has the bits of :mod:`reports.intake.origin`."""
 
     at: Integers
     service: Integers
@@ -60,6 +69,7 @@ class Flow:
     kind: Integers
     problem: Integers
     rank: Integers
+    origin: Integers
 
 
 def examine(cursor: Cursor, flow: Flow) -> NDArray[np.int8]:
@@ -74,23 +84,36 @@ def examine(cursor: Cursor, flow: Flow) -> NDArray[np.int8]:
     ends = np.append(first[1:], len(order))
     sums = _taken(cursor, names)
     sums.take(flow, order, first, ends)
-    shape = sums.shape()
+    suspicious = sums.shapes()
     last = flow.at[order[ends - 1]]
-    for place in np.flatnonzero((shape > 0) & (last >= sums.exempt_until)).tolist():
+    for place in np.flatnonzero(suspicious.any(axis=0) & (last >= sums.exempt_until)).tolist():
         rows = order[first[place] : ends[place]]
-        aside = rows[flow.rank[rows] > FREE] if shape[place] == _CONCENTRATED else rows
-        verdict[aside] = shape[place]
-        if len(aside):
-            _set_aside(int(names[place]), int(shape[place]), flow.at[aside], sums.figures(place))
+        for shape in np.flatnonzero(suspicious[:, place]).tolist():
+            aside = rows[_concerned(flow, rows, shape) & (verdict[rows] == 0)]
+            verdict[aside] = 1 + shape
+            if len(aside):
+                _set_aside(int(names[place]), SHAPES[shape], flow.at[aside], sums.figures(place))
     _remember(cursor, names, sums)
     return verdict
+
+
+def _concerned(flow: Flow, rows: NDArray[np.intp], shape: int) -> NDArray[np.bool_]:
+    """Which of these reports of a flow of this shape are set aside for it."""
+    if shape == _CONCENTRATED:
+        concerned: NDArray[np.bool_] = flow.rank[rows] > FREE
+    elif shape in (_HOSTING, _MISPLACED):
+        concerned = flow.origin[rows] & (HOSTING if shape == _HOSTING else MISPLACED) > 0
+    else:
+        concerned = np.ones(len(rows), dtype=np.bool_)
+    return concerned
 
 
 @dataclass
 class _Sums:
     """What is kept of flows, fading, an element for each: reports, the squares of what each network sent (2 rank - 1
     summed over reports is n² summed over networks), pauses in seconds and their squares, pairs of reports that name a
-    problem, and how many of these pairs name the same. 0 of a flow that is new.
+    problem, how many of these pairs name the same, and how many reports came from hosting networks and from those of
+    another country. 0 of a flow that is new.
     """
 
     at: NDArray[np.float64]
@@ -100,6 +123,8 @@ class _Sums:
     pause_squares: NDArray[np.float64]
     pairs: NDArray[np.float64]
     same: NDArray[np.float64]
+    hosting: NDArray[np.float64]
+    misplaced: NDArray[np.float64]
     problem: NDArray[np.float64]
     exempt_until: NDArray[np.float64]
 
@@ -116,6 +141,9 @@ class _Sums:
         self.squares = self.squares * faded**2 + np.add.reduceat(2.0 * flow.rank[order] - 1, first)
         self.pauses = self.pauses * faded + np.add.reduceat(pause, first)
         self.pause_squares = self.pause_squares * faded + np.add.reduceat(np.square(pause), first)
+        origin = flow.origin[order]
+        self.hosting = self.hosting * faded + np.add.reduceat(origin & HOSTING > 0, first, dtype=np.int64)
+        self.misplaced = self.misplaced * faded + np.add.reduceat(origin & MISPLACED > 0, first, dtype=np.int64)
         self._take_problems(flow.problem[order], np.repeat(np.arange(len(first)), ends - first), faded)
         self.at = np.maximum(self.at, last)
 
@@ -150,11 +178,14 @@ class _Sums:
         uniform = (self.pairs >= UNIFORM_LEAST) & (self.same >= UNIFORM * self.pairs)
         return np.where(uniform, asked * UNIFORM_FACTOR, asked)
 
-    def shape(self) -> NDArray[np.int8]:
-        """Which shape each flow has: 1 + its place in ``SHAPES``, or 0."""
-        regular = (self.reports >= REGULAR_LEAST) & (self.variation() < REGULAR)
-        shape = np.where(self.networks() < self.needed(), _CONCENTRATED, np.where(regular, _REGULAR, 0))
-        return np.where(self.reports < LEAST, 0, shape).astype(np.int8)
+    def shapes(self) -> NDArray[np.bool_]:
+        """Whether a flow has a shape: a row for each of ``SHAPES``, a column for each flow."""
+        concentrated = self.networks() < self.needed()
+        foreign = [share >= FOREIGN * self.reports for share in (self.hosting, self.misplaced)]
+        # Of a concentrated flow others are counted, so it is not set aside as a whole.
+        regular = (self.reports >= REGULAR_LEAST) & (self.variation() < REGULAR) & ~concentrated
+        found: NDArray[np.bool_] = np.stack([concentrated, *foreign, regular]) & (self.reports >= LEAST)
+        return found
 
     def figures(self, place: int) -> dict[str, float]:
         """What an administrator is told of a flow."""
@@ -164,6 +195,8 @@ class _Sums:
             "networks_needed": round(float(self.needed()[place]), 1),
             "variation": round(float(self.variation()[place]), 2),
             "same_problem": round(float(self.same[place] / max(self.pairs[place], 1.0)), 2),
+            "hosting": round(float(self.hosting[place] / self.reports[place]), 2),
+            "misplaced": round(float(self.misplaced[place] / self.reports[place]), 2),
         }
 
 
@@ -175,11 +208,11 @@ _TAKE = """
 DELETE FROM reports_crowdshape AS held USING unnest(%s, %s, %s) AS wanted(service, region, kind)
 WHERE held.service_id = wanted.service AND held.region_id = wanted.region AND held.kind = wanted.kind
 RETURNING (held.service_id << 32) | (held.region_id << 1) | held.kind, extract(epoch FROM at)::float8 * 1000,
-    reports, squares, pauses, pause_squares, pairs, same, problem_key::float8,
+    reports, squares, pauses, pause_squares, pairs, same, hosting, misplaced, problem_key::float8,
     coalesce(extract(epoch FROM exempt_until)::float8 * 1000, 0)
 """
-_FIELDS = ("at", "reports", "squares", "pauses", "pause_squares", "pairs", "same", "problem", "exempt_until")
-_FLOATS = _FIELDS[1:7]
+_FLOATS = ("reports", "squares", "pauses", "pause_squares", "pairs", "same", "hosting", "misplaced")
+_FIELDS = ("at", *_FLOATS, "problem", "exempt_until")
 
 
 def _key(names: Integers) -> tuple[Integers, Integers, Integers]:
@@ -218,7 +251,7 @@ def _remember(cursor: Cursor, names: Integers, sums: _Sums) -> None:
         binary.copy_in(cursor, "reports_crowdshape", columns, rows=len(rows))
 
 
-def _set_aside(name: int, shape: int, at: Integers, figures: dict[str, float]) -> None:
+def _set_aside(name: int, shape: str, at: Integers, figures: dict[str, float]) -> None:
     """Notes the quarantine: a new one, or the one that goes on."""
     service, region, kind = (int(column[0]) for column in _key(np.array([name])))
     first, last = (datetime.fromtimestamp(int(ms) / 1000, tz=UTC) for ms in (at.min(), at.max()))
@@ -226,7 +259,7 @@ def _set_aside(name: int, shape: int, at: Integers, figures: dict[str, float]) -
         service_id=service,
         region_id=region,
         kind=kind,
-        shape=SHAPES[shape - 1],
+        shape=shape,
         released_at=None,
         last_at__gte=first - TOGETHER,
     )
@@ -235,7 +268,7 @@ def _set_aside(name: int, shape: int, at: Integers, figures: dict[str, float]) -
             service_id=service,
             region_id=region,
             kind=kind,
-            shape=SHAPES[shape - 1],
+            shape=shape,
             began_at=first,
             last_at=last,
             reports=len(at),

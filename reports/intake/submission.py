@@ -24,7 +24,7 @@ from django.db import DatabaseError, InterfaceError, OperationalError, connectio
 from django.utils.encoding import force_bytes
 
 from reports import clock, regions
-from reports.intake import catalogue, flood, guard, inbox, proof, standby
+from reports.intake import catalogue, coalescer, flood, guard, inbox, origin, proof, standby
 from reports.intake.catalogue import Known, KnownService
 from reports.models import Kind
 
@@ -213,8 +213,8 @@ def submit(data: Mapping[str, object], *, address: str, received_at: datetime, c
     ``RuntimeError`` within a transaction (the answer must not precede the commit).
     """
     # In a thread of the web server its loop has a coalescer, which knows what to do without a database.
-    coalescer = inbox.coalescer_of_another_thread()
-    away = coalescer is not None and coalescer.away
+    writer = coalescer.of_another_thread()
+    away = writer is not None and writer.away
     try:
         known = catalogue.at_hand() or (catalogue.stale() if away else None) or catalogue.read()
         submission = _validate(data, known)
@@ -222,12 +222,12 @@ def submit(data: Mapping[str, object], *, address: str, received_at: datetime, c
         if keys is None:
             keys = guard.held_secrets(received_at) if away else guard.read_secrets(received_at)
         who = guard.pseudonyms(address, client=client, keys=keys)
-        entry = _entry(submission, who, received_at)
-        if coalescer is None:
+        entry = _entry(submission, who, address, received_at)
+        if writer is None:
             (standing,) = inbox.write([entry])
         else:
             flags = flood.flags(address, proved=False)
-            waiting = asyncio.run_coroutine_threadsafe(coalescer.put(entry, flags=flags), coalescer.loop)
+            waiting = asyncio.run_coroutine_threadsafe(writer.put(entry, flags=flags), writer.loop)
             standing = waiting.result()
     except (OperationalError, InterfaceError, standby.Refused) as error:
         raise inbox.Unavailable from error
@@ -252,7 +252,7 @@ def submit_many(posts: Iterable[Post]) -> int:
         for post in batch:
             keys = guard.known_secrets(post.received_at) or guard.read_secrets(post.received_at)
             who = guard.pseudonyms(post.address, client="", keys=keys)
-            entries.append(_entry(_validate(post.data, known), who, post.received_at))
+            entries.append(_entry(_validate(post.data, known), who, post.address, post.received_at))
         inbox.write(entries)
         sent += len(entries)
     return sent
@@ -280,10 +280,10 @@ async def asubmit(data: Mapping[str, object], *, address: str, received_at: date
         known = await _newest_catalogue()
         submission = _validate(data, known)
     who = guard.pseudonyms(address, client=client, keys=await _secrets(received_at))
-    coalescer = inbox.coalescer()
-    proved = "altcha" in data and await _is_proved(data["altcha"], who, coalescer.gate)
-    entry = _entry(submission, who, received_at)
-    standing = await coalescer.put(entry, flags=flood.flags(address, proved=proved))
+    writer = coalescer.of_this_loop()
+    proved = "altcha" in data and await _is_proved(data["altcha"], who, writer.gate)
+    entry = _entry(submission, who, address, received_at)
+    standing = await writer.put(entry, flags=flood.flags(address, proved=proved))
     return _accepted(standing, known)
 
 
@@ -303,7 +303,7 @@ async def grounds(at: datetime) -> tuple[Known, guard.Secrets]:
 
 async def learn() -> None:
     """Reads what reports need before the first of them comes. Raises nothing: without a database they find out."""
-    inbox.coalescer()
+    coalescer.of_this_loop()
     with suppress(inbox.Unavailable):
         await _catalogue()
         await _secrets(await arrival())
@@ -314,7 +314,7 @@ async def arrival() -> datetime:
     return await asyncio.shield(once("clock", clock.now)) if settings.REPLAY else clock.now()
 
 
-def _entry(submission: Submission, who: guard.Pseudonyms, received_at: datetime) -> inbox.Entry:
+def _entry(submission: Submission, who: guard.Pseudonyms, address: str, received_at: datetime) -> inbox.Entry:
     return inbox.Entry(
         id=inbox.report_id(received_at),
         service_id=submission.service_id,
@@ -323,6 +323,7 @@ def _entry(submission: Submission, who: guard.Pseudonyms, received_at: datetime)
         problem_id=submission.problem_id,
         who=who,
         client_id=submission.client_id,
+        origin=origin.of(address, submission.region),
     )
 
 
@@ -361,7 +362,7 @@ async def _newest_catalogue() -> Known:
 
 async def _secrets(at: datetime) -> guard.Secrets:
     found = guard.known_secrets(at)
-    if found is None and not inbox.coalescer().away:
+    if found is None and not coalescer.of_this_loop().away:
         with suppress(inbox.Unavailable):
             found = await _soon(once(guard.days_of(at), lambda: guard.read_secrets(at)))
     if found is None:

@@ -39,7 +39,7 @@ class Arrivals:
     """Reports in the order in which they were received, as columns; ``received_at`` in milliseconds since 1970.
 
     ``person_before`` and ``network_before`` are the pseudonyms of the day before, 0 where the window does not reach
-    into it.
+    into it; ``origin`` has the bits of :mod:`reports.intake.origin`.
     """
 
     received_at: Integers
@@ -51,6 +51,7 @@ class Arrivals:
     network: Integers
     person_before: Integers
     network_before: Integers
+    origin: Integers
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,13 @@ def weigh(cursor: Cursor, arrivals: Arrivals) -> Weighed:
     shape[own] = shapes.examine(
         cursor,
         shapes.Flow(
-            at[own], a.service[visitors], a.region[visitors], a.kind[visitors], a.problem[visitors], sent.rank[own]
+            at[own],
+            a.service[visitors],
+            a.region[visitors],
+            a.kind[visitors],
+            a.problem[visitors],
+            sent.rank[own],
+            a.origin[visitors],
         ),
     )
     damped = np.floor(damped_total(sent.rank)) == np.floor(damped_total(sent.rank - 1))

@@ -138,7 +138,9 @@ class CrowdShape(models.Model):
     """
 
     pk = models.CompositePrimaryKey("service", "region", "kind")
-    service = models.ForeignKey(Service, on_delete=models.CASCADE, db_constraint=False, related_name="+")
+    service = models.ForeignKey(
+        Service, on_delete=models.CASCADE, db_constraint=False, db_index=False, related_name="+"
+    )
     region = models.ForeignKey(Region, on_delete=models.CASCADE, db_constraint=False, db_index=False, related_name="+")
     kind = models.PositiveSmallIntegerField(choices=Kind)
     at = models.DateTimeField()
@@ -148,6 +150,8 @@ class CrowdShape(models.Model):
     pause_squares = models.FloatField()
     pairs = models.FloatField()
     same = models.FloatField()
+    hosting = models.FloatField(default=0.0, db_default=0.0)
+    misplaced = models.FloatField(default=0.0, db_default=0.0)
     problem_key = models.IntegerField(default=0)
     exempt_until = models.DateTimeField(null=True, blank=True)
 

@@ -4,10 +4,12 @@ from reports.status.calibration import calibration, confidence_basis
 from reports.status.health import readiness, scenario_banner
 from reports.status.history import incident, incident_history, incident_regions, incident_timeline
 from reports.status.listing import CursorError, incidents
+from reports.status.milestones import milestones
 from reports.status.places import locate, region, regions
 from reports.status.present import (
     home,
     problem_choices,
+    reporting_countries,
     search,
     service_map,
     service_status,
@@ -16,7 +18,9 @@ from reports.status.present import (
     world_map,
 )
 from reports.status.rates import IncidentRates, incident_rates
+from reports.status.regional import region_records
 from reports.status.series import MOST_STEPS, TooManyStepsError, incident_chart, incident_export, service_counts
+from reports.status.shapes import incident_shapes
 from reports.status.snapshots import digest
 
 __all__ = [
@@ -34,13 +38,17 @@ __all__ = [
     "incident_history",
     "incident_rates",
     "incident_regions",
+    "incident_shapes",
     "incident_timeline",
     "incidents",
     "locate",
+    "milestones",
     "problem_choices",
     "readiness",
     "region",
+    "region_records",
     "regions",
+    "reporting_countries",
     "scenario_banner",
     "search",
     "service_counts",

@@ -65,6 +65,32 @@ class RegionState:
 
 
 @dataclass(frozen=True)
+class CountryState:
+    """A country in which a service is, or was, not normal: the worst state in it, and how many of its parts are in
+    which. The four numbers are zero where the country was decided on as one.
+
+    ``since``: down or recovering since the first part of it was; restored since the last part of it was.
+    """
+
+    region: RegionLink
+    state: str
+    since: datetime | None
+    down: int
+    recovering: int
+    restored: int
+    unknown: int
+    people_affected: int
+    reports: int
+    """Reports of the last 60 minutes from the whole country."""
+    expected: float
+
+    @property
+    def parts(self) -> int:
+        """How many parts of it were decided on."""
+        return self.down + self.recovering + self.restored + self.unknown
+
+
+@dataclass(frozen=True)
 class MapStatus:
     """Every region that is not ``normal`` at ``at``; ``version`` changes when any of it does."""
 
@@ -91,9 +117,12 @@ class ServiceStatus:
     down: tuple[RegionState, ...] = ()
     """Regions that are not normal, most people first."""
     restored: tuple[RegionState, ...] = ()
+    countries: tuple[CountryState, ...] = ()
+    """The same by country, those first where most people are affected; of the whole service only."""
     problems: tuple[tuple[ProblemChoice, int], ...] = ()
     """Most reported problems of the last hour, with counts."""
     echo_of: ServiceLink | None = None
+    """The service whose outage explains a rise of this one's reports."""
 
 
 @dataclass(frozen=True)
@@ -247,6 +276,34 @@ class IncidentPage:
 
 
 @dataclass(frozen=True)
+class RegionRecord:
+    """One incident of a service as it went in one region: by what was decided for the region itself, or else for the
+    nearest one above it, which is then ``decided_for``.
+
+    Where neither was decided on, only parts of it, ``parts`` is how many they were and ``parts_back`` how many of them
+    came back; ``onset_at`` is the first onset among them, ``restored_at`` the last restoration once all are back.
+    """
+
+    ref: str
+    review: str
+    state: str
+    onset_at: datetime
+    restored_at: datetime | None
+    restored_low: datetime | None = None
+    restored_high: datetime | None = None
+    basis: str = ""
+    relapses: int = 0
+    decided_for: RegionLink | None = None
+    parts: int = 0
+    parts_back: int = 0
+
+    @property
+    def duration(self) -> timedelta | None:
+        """From onset to restoration; ``None`` where it is not back, or nobody saw it come back."""
+        return self.restored_at - self.onset_at if self.restored_at else None
+
+
+@dataclass(frozen=True)
 class TimelineLine:
     """One dated fact in words, with where it comes from (``engine``, ``statement``, ``administrator``)."""
 
@@ -260,6 +317,27 @@ class TimelineLine:
     evidence: EvidenceFigures | None
     id: int = 0
     """Orders facts of one instant."""
+
+
+@dataclass(frozen=True)
+class Milestone:
+    """An update of an incident that matters from afar. ``id`` and ``told_at`` never change, ``text`` may be refined.
+
+    ``kind`` is ``opened``, ``grew``, ``acknowledged``, ``said``, ``denied``, ``confirmed``, ``first_back``,
+    ``relapsed``, ``resolved``, ``reopened``, ``rejected``, ``reinstated`` or ``merged``; of one region it begins with
+    ``region_``.
+    """
+
+    id: str
+    kind: str
+    at: datetime
+    told_at: datetime
+    text: str
+    region: str = ""
+    """The name of the region that it is about, if any."""
+    source_url: str = ""
+    number: int = 0
+    """Orders those of one instant."""
 
 
 @dataclass(frozen=True)
@@ -297,6 +375,21 @@ class IncidentHistory:
     covered: tuple[Cover, ...] = ()
 
 
+Outline = tuple[tuple[tuple[tuple[float, float], ...], ...], ...]
+
+
+@dataclass(frozen=True)
+class ShownRegion:
+    """A region as it is drawn: its state ``since``, and polygons of rings of longitude and latitude in degrees."""
+
+    region: RegionLink
+    state: str
+    since: datetime
+    covered_by: str | None
+    """The code of the region above whose state it takes, where nothing was decided for this region itself."""
+    outline: Outline
+
+
 @dataclass(frozen=True)
 class HomeStatus:
     """What is down now (worst first by people affected), what came back in the last day, and the world's map."""
@@ -309,6 +402,8 @@ class HomeStatus:
     """Services with any report in the last hour that are not down, most reports first."""
     services_watched: int
     reports_last_hour: int
+    watched_until: datetime | None = None
+    """The end of the last minute that detection has seen; ``None`` before it saw any."""
 
 
 @dataclass(frozen=True)

@@ -217,10 +217,10 @@ def folded(text: str) -> str:
 
 
 def ranked(text: str, entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
-    """The entries that ``text`` may mean, the likeliest first; every one for a text without a letter."""
+    """The entries that ``text`` may mean, the likeliest first; every one for no text, none for one of signs only."""
     wanted = folded(text)
     if not wanted:
-        return entries
+        return () if text.strip() else entries
     found = [(score, entry) for entry in entries if (score := _likeness(wanted, entry, _direct))]
     if not found:
         # Slips are looked for only where nothing fits as it is typed: it takes a hundred times as long.

@@ -14,7 +14,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from reports import clock, scenarios
-from reports.intake import inbox, standby
+from reports.intake import coalescer, standby
 from reports.models import DetectorState, DrainBatch, InboxBlock
 from reports.status import snapshots
 from reports.status.answers import PublishedFigure, Readiness, ScenarioBanner
@@ -45,7 +45,7 @@ def readiness(*, now: datetime) -> Readiness:
     blocks = broken = 0
     database = True
     try:
-        if inbox.database_is_away():
+        if coalescer.database_is_away():
             # One that has stopped would keep the question, too.
             raise OperationalError
         drained = DrainBatch.objects.order_by("-id").values_list("drained_at", flat=True).first()

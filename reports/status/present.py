@@ -10,24 +10,28 @@ import numpy as np
 from django.db.models import Q
 
 from reports import clock, counts
+from reports.detection.baseline import Baseline
 from reports.models import Incident
-from reports.status import catalogue, figures, health, outages, snapshots
+from reports.status import catalogue, echoes, figures, health, nesting, outages, snapshots
 from reports.status.answers import (
+    CountryState,
     HomeStatus,
     MapStatus,
     ProblemChoice,
+    RegionLink,
     RegionState,
     ServiceLink,
     ServiceStatus,
 )
 from reports.status.catalogue import Entry
-from reports.status.history import told
+from reports.status.history import told, watched_until
 from reports.status.outages import SEVERITY
 
 RECENT = timedelta(days=1)
 MOST_REPORTED = 12
 MOST_RESOLVED = 30
 MOST_PROBLEMS = 5
+WEEK = 7 * 1440
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +72,8 @@ class Picture:
     """The last incident resolved within a day, of services that have no open one."""
     resolved: tuple[int, ...]
     """Ids of the incidents resolved within a day, the latest first."""
+    echoes: Mapping[int, int]
+    """Services of which an open incident notes that their rise follows it, with that incident's service (ids)."""
 
     @property
     def at(self) -> datetime:
@@ -122,6 +128,7 @@ def _paint(minute: int) -> Picture:
         ongoing=ongoing,
         recent={service: found for service, found in recent.items() if service not in ongoing},
         resolved=tuple(resolved),
+        echoes=echoes.noted({row.pk: row.service_id for row in rows if row.resolved_at is None}),
     )
 
 
@@ -139,19 +146,24 @@ def _statuses(now: Picture) -> Mapping[str, ServiceStatus]:
     reports, working = now.hour.worldwide(ids)
     indices = np.array([entry.index for entry in entries], dtype=np.int64)
     expected = figures.expectation().worldwide(indices, start=now.minute - figures.HOUR_MINUTES, end=now.minute)
+    levels = {entry.id: (int(reports[position]), float(expected[position])) for position, entry in enumerate(entries)}
+    causes = echoes.causes(entries, levels, now.ongoing, noted=now.echoes)
     return {
         entry.link.slug: _status(
             entry,
             now,
-            reports=int(reports[position]),
+            reports=levels[entry.id][0],
             working=int(working[position]),
-            expected=float(expected[position]),
+            expected=levels[entry.id][1],
+            echo_of=causes.get(entry.id),
         )
         for position, entry in enumerate(entries)
     }
 
 
-def _status(entry: Entry, now: Picture, *, reports: int, working: int, expected: float) -> ServiceStatus:
+def _status(
+    entry: Entry, now: Picture, *, reports: int, working: int, expected: float, echo_of: ServiceLink | None
+) -> ServiceStatus:
     incident = now.ongoing.get(entry.id)
     told_of = incident or now.recent.get(entry.id)
     regions = _region_states(entry, told_of.regions, hour=now.hour) if told_of else {}
@@ -173,8 +185,21 @@ def _status(entry: Entry, now: Picture, *, reports: int, working: int, expected:
         incident=incident.ref if incident else None,
         down=_by_people(down.values()),
         restored=_by_people(restored.values()),
-        echo_of=incident.echo_of if incident else None,
+        countries=_countries(entry, {**down, **restored}, hour=now.hour),
+        echo_of=incident.echo_of if incident else echo_of,
     )
+
+
+def _countries(entry: Entry, regions: Mapping[int, RegionState], *, hour: figures.Hour) -> tuple[CountryState, ...]:
+    # Of 250 services few have any, and an expectation is not for nothing.
+    if not regions:
+        return ()
+    countries = np.unique(catalogue.tree().country[np.array(sorted(regions), dtype=np.int64)])
+    reports, _ = hour.of(entry.id)
+    start = hour.end_minute - figures.HOUR_MINUTES
+    expected = figures.expectation().within(entry.index, countries, start=start, end=hour.end_minute)
+    levels = {country: (int(reports[country]), float(expected[i])) for i, country in enumerate(countries.tolist())}
+    return nesting.by_country(regions, levels)
 
 
 def _region_states(
@@ -281,6 +306,7 @@ def _within(status: ServiceStatus, entry: Entry, region: int, now: Picture) -> S
         incident=incident.ref if incident and (down or restored or since) else None,
         down=_by_people(down),
         restored=_by_people(restored),
+        countries=(),
     )
 
 
@@ -310,6 +336,25 @@ def search(text: str, *, limit: int = 10) -> tuple[ServiceLink, ...]:
     """Services that ``text`` may mean: by name, alias or provider, accents and small slips forgiven."""
     entries = catalogue.ranked(text, catalogue.catalogue().offered)
     return tuple(entry.link for entry in entries[:limit])
+
+
+def reporting_countries(slug: str) -> tuple[RegionLink, ...]:
+    """Countries from which people report on a service often enough to hear of an outage: one report a week or more,
+    by the baseline in force. Those of one fit stay the same, whatever happens. By name; none for an unknown service."""
+    entry = catalogue.catalogue().service(slug)
+    fit = figures.expectation().fit
+    if entry is None or fit is None:
+        return ()
+    token = (figures.expectation().version, catalogue.catalogue().digest)
+    return snapshots.held(f"countries of {slug}", token, lambda: _reporting(entry.index, fit))
+
+
+def _reporting(service: int, fit: Baseline) -> tuple[RegionLink, ...]:
+    countries = [(index, link) for index, link in enumerate(catalogue.links()) if link.kind == "country"]
+    indices = np.array([index for index, _ in countries], dtype=np.int64)
+    level, _strength = fit.levels(np.full(len(indices), service, dtype=np.int64), indices)
+    heard = [link for (_, link), a_minute in zip(countries, level.tolist(), strict=True) if a_minute * WEEK >= 1]
+    return tuple(sorted(heard, key=lambda link: link.name))
 
 
 def problem_choices(slug: str) -> tuple[ProblemChoice, ...]:
@@ -346,11 +391,15 @@ def _home(now: Picture) -> HomeStatus:
         most_reported=tuple(reported[:MOST_REPORTED]),
         services_watched=len(every),
         reports_last_hour=sum(status.reports_last_hour for status in every),
+        watched_until=watched_until() if snapshots.version().watched_minute else None,
     )
 
 
 def world_map(*, now: datetime) -> MapStatus:
-    """Every region in which any service is not normal, with the worst of them."""
+    """Every region in which any service is not normal, with the worst of them.
+
+    A service down in the world as a whole is somewhere down, not everywhere: that colours no region.
+    """
     minute = clock.minute_of(now)
     return snapshots.kept(("world map",), lambda: _world_map(picture(minute)), minute=minute)
 
@@ -362,6 +411,8 @@ def _world_map(now: Picture) -> MapStatus:
         entry = known.by_id[service_id]
         for state in _covered(entry, incident.regions, hour=now.hour):
             shown = worst.get(state.region.code)
+            if state.region.kind == "world" or state.covered_by == "001":
+                continue
             if shown is None or _worse(state) < _worse(shown):
                 worst[state.region.code] = replace(state, service=entry.link)
     return _map(now.at, worst.values())

@@ -8,6 +8,8 @@ from datetime import timedelta
 from functools import cache
 from pathlib import Path
 
+from django.conf import settings
+
 from reports.detection.parameters import Parameters
 from reports.intake import shapes, weighing
 from reports.intake.guard import COUNTING_WINDOW
@@ -21,6 +23,8 @@ RESULTS = Path(__file__).resolve().parent.parent / "data" / "detection-results.j
 class CountingRules:
     """Which reports count: one a person within ``window_minutes``; of one network the first ``full`` in full, then ever
     fewer; where a flow of at least ``least`` comes from fewer than ``fewest`` networks, the first ``free`` of each.
+    Where this site has the lists of ``hosting`` networks and of networks' countries (``misplaced``), none of those that
+    come from such networks when these are at least ``foreign`` percent.
     """
 
     window_minutes: int
@@ -28,12 +32,24 @@ class CountingRules:
     least: int
     fewest: int
     free: int
+    foreign: int
+    hosting: bool
+    misplaced: bool
 
 
 def counting_rules() -> CountingRules:
     """The numbers in force."""
     window = COUNTING_WINDOW // timedelta(minutes=1)
-    return CountingRules(window, weighing.FULL, shapes.LEAST, round(shapes.FEWEST), shapes.FREE)
+    return CountingRules(
+        window_minutes=window,
+        full=weighing.FULL,
+        least=shapes.LEAST,
+        fewest=round(shapes.FEWEST),
+        free=shapes.FREE,
+        foreign=round(100 * shapes.FOREIGN),
+        hosting=settings.HOSTING_NETWORKS is not None,
+        misplaced=settings.NETWORK_COUNTRIES is not None,
+    )
 
 
 def rules() -> Parameters:

@@ -3,7 +3,10 @@
 import gzip
 
 import pytest
+from django.db import OperationalError
+from django.db.backends.base.base import BaseDatabaseWrapper
 
+from reports.intake import coalescer
 from reports.models import RegionalOutage
 from reports.status import snapshots
 from tests.status.making import World, staggered, watch
@@ -121,3 +124,25 @@ def test_an_unknown_call_is_told_so_in_the_shape_of_the_other_errors(client, db,
 def test_an_address_nobody_knows_is_answered_as_json_whatever_is_in_it(client, db, path: str):
     response = client.get(f"/api/v1/{path}", follow=True)
     assert (response.status_code, list(response.json())) == (404, ["detail"])
+
+
+@pytest.mark.parametrize("path", CALLS)
+def test_while_the_database_is_away_the_last_answer_is_given_with_its_age(
+    world: World, get, monkeypatch: pytest.MonkeyPatch, path: str
+):
+    staggered(world)
+    before = get(path)
+
+    def away(*_: object) -> None:
+        raise OperationalError("connection refused")
+
+    snapshots._looked_at = 0.0
+    with monkeypatch.context() as patch:
+        patch.setattr(BaseDatabaseWrapper, "cursor", away)
+        then = get(path)
+        assert (then.status_code, then.content) == (200, before.content)
+        assert int(then.headers["Age"]) >= 0
+        assert then.headers["Cache-Control"] == "no-cache"
+        patch.setattr(coalescer, "database_is_away", lambda: True)
+        assert get(path).content == before.content
+    assert "Age" not in before.headers

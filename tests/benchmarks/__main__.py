@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 # In this order; a name is a module of this folder with a ``run()`` that returns figures by name.
-NAMES = ("start", "intake", "batch", "watch", "pages", "detection", "attack")
+NAMES = ("start", "intake", "batch", "watch", "pages", "readers", "detection", "attack")
 
 
 def main() -> int:

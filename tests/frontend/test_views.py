@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 from xml.etree import ElementTree
 
@@ -323,6 +323,14 @@ def test_methodology_states_the_parameters_in_force(client: Client, db: None) ->
     assert f"Where {shapes.LEAST} reports or more" in html
     assert f"at least {p.least_networks} networks" in html
     assert f"{p.certainty:.0%}".replace("%", " %") in html
+
+
+def test_what_is_looked_at_of_a_network_is_said_where_it_is_done(client: Client, db: None, settings: Any) -> None:
+    assert "was given no list" in text(client, "/methodology/")
+    assert "hosting company" not in text(client, "/privacy/")
+    settings.HOSTING_NETWORKS = Path("anywhere")
+    assert "at least 50% of 20 or more such reports come from hosting companies" in text(client, "/methodology/")
+    assert "whether your network belongs to a hosting company" in text(client, "/privacy/")
 
 
 def test_methodology_shows_how_confidence_was_kept_and_every_parameter(client: Client, db: None) -> None:

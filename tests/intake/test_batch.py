@@ -19,7 +19,7 @@ import psycopg
 import pytest
 
 from reports import partitions
-from reports.intake import batch, bulk, inbox, keys, rates
+from reports.intake import batch, bulk, coalescer, inbox, keys, rates
 from reports.intake.drain import drain
 from reports.models import AcceptedId, ApiKey, InboxBlock, Report, ReportCount
 from tests.conftest import start_process, stop_process, wait_until
@@ -383,8 +383,8 @@ def test_without_a_database_the_answer_is_come_again(token: str, monkeypatch: py
     def away(*_: Any, **__: Any) -> None:
         raise inbox.Unavailable
 
-    monkeypatch.setattr(inbox, "_connect", refuse)
-    monkeypatch.setattr(inbox, "RETRY_SECONDS", 0.1)
+    monkeypatch.setattr(coalescer, "_connect", refuse)
+    monkeypatch.setattr(coalescer, "RETRY_SECONDS", 0.1)
     # The key, though not looked up anew, is still good.
     monkeypatch.setattr(keys, "REFRESH_SECONDS", 0)
     monkeypatch.setattr(keys, "_read", away)

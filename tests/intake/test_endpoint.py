@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as slow
 from hypothesis import strategies as st
 
-from reports.intake import catalogue, endpoint, inbox
+from reports.intake import catalogue, coalescer, endpoint
 from reports.intake.drain import drain
 from reports.intake.endpoint import BODY_LIMIT, report_app
 from reports.models import InboxBlock, Report, Service
@@ -78,7 +78,7 @@ def asked(*requests: Any) -> list[Answer]:
         try:
             return list(await asyncio.gather(*requests))
         finally:
-            await inbox.coalescer().close()
+            await coalescer.of_this_loop().close()
 
     return asyncio.run(all_of_them())
 
@@ -266,8 +266,8 @@ def test_without_a_database_the_answer_is_come_again(committed: Catalogue, monke
     async def refuse() -> Any:
         raise psycopg.OperationalError("connection refused")
 
-    monkeypatch.setattr(inbox, "_connect", refuse)
-    monkeypatch.setattr(inbox, "RETRY_SECONDS", 0.1)
+    monkeypatch.setattr(coalescer, "_connect", refuse)
+    monkeypatch.setattr(coalescer, "RETRY_SECONDS", 0.1)
     # The catalogue, though stale, serves.
     monkeypatch.setattr(catalogue, "_checked_at", catalogue._checked_at - 60)
     monkeypatch.setattr(catalogue, "_fingerprint", lambda: asyncio.run(refuse()))

@@ -18,7 +18,7 @@ from django.conf import settings
 from django.test import AsyncClient
 from django.urls import reverse
 
-from reports.intake import flood, inbox, proof
+from reports.intake import coalescer, flood, proof
 from reports.intake.flood import (
     BUSY_WAITING,
     EASIEST,
@@ -305,12 +305,12 @@ def test_the_form_says_it_kindly(committed: Catalogue):
     form = {"country": "GB", "region": "", "kind": "down", "problem": ""}
 
     async def run() -> list[Any]:
-        inbox.coalescer()
+        coalescer.of_this_loop()
         client = AsyncClient()
         try:
             sent = [await client.post(reverse("report", args=["whatsapp"]), form) for _ in range(PERSON_LIMIT + 1)]
         finally:
-            await inbox.coalescer().close()
+            await coalescer.of_this_loop().close()
         return sent
 
     # The client's address is the machine's own: the network has no limit, the person has.

@@ -16,10 +16,12 @@ from django.db import connection
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reports.intake import coalescer as coalescing
 from reports.intake import inbox
+from reports.intake.coalescer import Coalescer, of_this_loop
 from reports.intake.drain import drain
 from reports.intake.guard import Pseudonyms
-from reports.intake.inbox import Coalescer, Entry, Standing, Unavailable, Unreadable
+from reports.intake.inbox import Entry, Standing, Unavailable, Unreadable
 from reports.models import AcceptedId, InboxBlock, Report
 from tests.intake.making import Catalogue
 
@@ -126,7 +128,7 @@ def test_reports_of_one_moment_share_a_block(committed: Catalogue):
 
 
 def test_a_block_has_a_limit(committed: Catalogue, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(inbox, "BLOCK_LIMIT", 20)
+    monkeypatch.setattr(coalescing, "BLOCK_LIMIT", 20)
     in_loop(lambda coalescer: asyncio.gather(*(coalescer.put(entry(i)) for i in range(1, 51))))
     assert sorted(InboxBlock.objects.values_list("reports", flat=True)) == [10, 20, 20]
 
@@ -139,7 +141,7 @@ def test_a_block_has_the_instant_of_its_earliest_report(known: Catalogue):
 
 
 def test_a_full_queue_says_later_at_once(committed: Catalogue, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(inbox, "WAITING_LIMIT", 3)
+    monkeypatch.setattr(coalescing, "WAITING_LIMIT", 3)
 
     async def flood(coalescer: Coalescer) -> list[Any]:
         return await asyncio.gather(*(coalescer.put(entry(i)) for i in range(1, 6)), return_exceptions=True)
@@ -163,8 +165,8 @@ def test_a_client_that_leaves_loses_nothing(committed: Catalogue):
 
 def test_each_loop_has_a_coalescer_of_its_own():
     async def mine() -> Coalescer:
-        assert inbox.coalescer() is inbox.coalescer()
-        return inbox.coalescer()
+        assert of_this_loop() is of_this_loop()
+        return of_this_loop()
 
     assert asyncio.run(mine()) is not asyncio.run(mine())
 
@@ -307,13 +309,13 @@ def test_an_attempt_that_failed_before_its_commit_is_made_again(committed: Catal
 
 
 def test_without_a_database_all_who_wait_are_told_later(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(inbox, "RETRY_SECONDS", 0.2)
-    monkeypatch.setattr(inbox, "BLOCK_LIMIT", 2)
+    monkeypatch.setattr(coalescing, "RETRY_SECONDS", 0.2)
+    monkeypatch.setattr(coalescing, "BLOCK_LIMIT", 2)
 
     async def refuse() -> Any:
         raise psycopg.OperationalError("connection refused")
 
-    monkeypatch.setattr(inbox, "_connect", refuse)
+    monkeypatch.setattr(coalescing, "_connect", refuse)
 
     async def put_all(coalescer: Coalescer) -> list[Any]:
         return await asyncio.gather(*(coalescer.put(entry(i)) for i in range(1, 6)), return_exceptions=True)

@@ -19,8 +19,8 @@ import pytest
 
 from reports.incidents.watch import watch
 from reports.intake import inbox
+from reports.intake.coalescer import Coalescer
 from reports.intake.drain import drain
-from reports.intake.inbox import Coalescer
 from reports.management.commands.up import WEB_LIMITS
 from reports.models import InboxBlock, Report
 from tests.benchmarks.load import Load, page_request, report_request, send

@@ -24,8 +24,10 @@ from hypothesis import strategies as st
 from reports import clock, status, tasks
 from reports.incidents.watch import watch
 from reports.intake import catalogue, guard, inbox, recovery, standby
+from reports.intake import coalescer as coalescing
+from reports.intake.coalescer import Coalescer
 from reports.intake.drain import drain
-from reports.intake.inbox import Coalescer, Standing, Unavailable
+from reports.intake.inbox import Standing, Unavailable
 from reports.models import AcceptedId, InboxBlock, Report, ReportCount, Salt
 from tests.intake.making import Catalogue
 from tests.intake.test_endpoint import GOOD, answer, ask, asked
@@ -48,7 +50,7 @@ def refusing() -> Iterator[Callable[[], None]]:
         async def refuse() -> Any:
             raise psycopg.OperationalError("connection refused")
 
-        patch.setattr(inbox, "_connect", refuse)
+        patch.setattr(coalescing, "_connect", refuse)
         yield patch.undo
 
 
@@ -112,10 +114,10 @@ def test_without_a_database_reports_are_accepted_soon_and_counted_once_it_is_bac
     async def flood(coalescer: Coalescer) -> list[Standing]:
         began = time.monotonic()
         first = await coalescer.put(sent[0])
-        assert time.monotonic() - began < 2 * inbox.SWITCH_SECONDS + 0.5
+        assert time.monotonic() - began < 2 * coalescing.SWITCH_SECONDS + 0.5
         began = time.monotonic()
         rest = await asyncio.gather(*map(coalescer.put, sent[1:]))
-        assert time.monotonic() - began < inbox.SWITCH_SECONDS
+        assert time.monotonic() - began < coalescing.SWITCH_SECONDS
         assert coalescer.away
         return [first, *rest]
 
@@ -218,7 +220,7 @@ def test_a_block_held_twice_is_one_block(committed: Catalogue, away: Callable[[]
 
     async def twice(coalescer: Coalescer) -> None:
         for _ in range(2):
-            batch = inbox._Batch(sent)
+            batch = inbox.Batch(sent)
             assert await coalescer._hold(batch, attempted=True) == [stands(one) for one in sent]
 
     in_loop(twice)
@@ -226,7 +228,7 @@ def test_a_block_held_twice_is_one_block(committed: Catalogue, away: Callable[[]
     home()
     assert stored() == {one.id for one in sent}
     # Told a third time after it went home.
-    in_loop(lambda coalescer: coalescer._hold(inbox._Batch(sent), attempted=True))
+    in_loop(lambda coalescer: coalescer._hold(inbox.Batch(sent), attempted=True))
     home()
     assert stored() == {one.id for one in sent}
 
@@ -303,7 +305,7 @@ async def try_all(coalescer: Coalescer) -> list[Any]:
 def test_the_stand_by_has_a_bound_before_which_it_says_later(
     committed: Catalogue, away: Callable[[], None], monkeypatch: pytest.MonkeyPatch, bound: str, settings: Any
 ):
-    monkeypatch.setattr(inbox, "RETRY_SECONDS", 0.2)
+    monkeypatch.setattr(coalescing, "RETRY_SECONDS", 0.2)
     if bound == "bytes":
         settings.STANDBY_MB = 1
         standby.client().set(standby._BYTES, (1 << 20) - 100)
@@ -326,7 +328,7 @@ def test_a_broker_that_may_lose_what_it_is_told_is_refused_unless_it_is_trusted(
     value: str,
     back: str,
 ):
-    monkeypatch.setattr(inbox, "RETRY_SECONDS", 0.2)
+    monkeypatch.setattr(coalescing, "RETRY_SECONDS", 0.2)
     standby.client().config_set(parameter, value)
     try:
         assert refused(in_loop(try_all))
@@ -372,7 +374,7 @@ def test_without_either_the_answer_is_an_honest_and_quick_503(
         return waits
 
     first, second = in_loop(twice)
-    assert first < inbox.RETRY_SECONDS + 2
+    assert first < coalescing.RETRY_SECONDS + 2
     assert second < 0.5
 
 
@@ -430,7 +432,7 @@ def serving() -> Iterator[asyncio.AbstractEventLoop]:
     thread.start()
 
     async def begin() -> Coalescer:
-        return inbox.coalescer()
+        return coalescing.of_this_loop()
 
     coalescer = asyncio.run_coroutine_threadsafe(begin(), loop).result()
     try:
@@ -464,7 +466,7 @@ def test_the_form_is_taken_and_pages_say_later_at_once(committed: Catalogue, awa
         assert client.get("/healthz").status_code == 200
         away()
         end = time.monotonic() + 10
-        while inbox.database_is_away() and time.monotonic() < end:
+        while coalescing.database_is_away() and time.monotonic() < end:
             time.sleep(0.05)
         assert client.get("/api/v1/services/").status_code == 200
         assert post(4).status_code == 303

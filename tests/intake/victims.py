@@ -17,8 +17,9 @@ import django
 def write(path: str) -> None:
     from datetime import UTC, datetime
 
+    from reports.intake.coalescer import Coalescer
     from reports.intake.guard import Pseudonyms
-    from reports.intake.inbox import Coalescer, Entry, report_id
+    from reports.intake.inbox import Entry, report_id
 
     acknowledged = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 

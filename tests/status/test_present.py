@@ -180,6 +180,63 @@ def test_the_world_map_shows_the_worst_service_of_each_region(world: World):
     assert (found["GB-ENG"].state, found["GB-ENG"].service and found["GB-ENG"].service.slug) == ("down", "whatsapp")
 
 
+def test_the_world_as_a_whole_colours_no_region_of_the_map(world: World):
+    watch()
+    incident = open_incident(world.whatsapp)
+    take_down(incident, world.regions["001"])
+    take_down(incident, world.regions["GB-ENG"])
+    codes = {state.region.code for state in status.world_map(now=NOW).regions}
+    # What lies in England takes its state; nothing takes the world's.
+    assert "GB~LON" in codes
+    assert {code[:2] for code in codes} == {"GB"}
+
+
+def test_countries_come_by_people_with_how_many_parts_are_in_which_state(world: World):
+    watch()
+    incident = open_incident(world.whatsapp)
+    take_down(incident, world.regions["001"])
+    take_down(incident, world.regions["GB-ENG"], onset_at=at("18:10"))
+    take_down(incident, world.regions["GB-SCT"], restored_at=at("19:00"))
+    take_down(incident, world.regions["BR"], onset_at=at("18:05"))
+    take_down(incident, world.regions["US-CA"], restored_at=at("19:10"))
+    take_down(incident, world.regions["US-NY"], restored_at=at("19:20"))
+    count(world.whatsapp, world.regions["GB-SCT"], at("19:40"), 4)
+    count(world.whatsapp, world.regions["GB"], at("19:41"), 2)
+    found = {each.region.code: each for each in whatsapp().countries}
+    assert list(found) == ["BR", "GB", "US"]
+    assert (found["BR"].state, found["BR"].since, found["BR"].parts) == ("down", at("18:05"), 0)
+    assert (found["GB"].state, found["GB"].since) == ("down", at("18:10"))
+    assert (found["GB"].down, found["GB"].restored, found["GB"].reports) == (1, 1, 6)
+    # Back since its last part rose; nobody is affected any more.
+    assert (found["US"].state, found["US"].since, found["US"].people_affected) == ("restored", at("19:20"), 0)
+    assert found["GB"].people_affected == world.regions["GB-ENG"].population
+
+
+def test_a_rise_that_a_siblings_outage_explains_is_called_so(world: World):
+    watch(baseline=learn())
+    staggered(world)
+    count(world.whatsapp, world.regions["US-CA"], at("19:31"), 4000)
+    count(world.facebook, world.regions["US-CA"], at("19:30"), 40)
+    found = status.service_status("facebook", now=NOW)
+    assert found
+    assert found.echo_of
+    assert (found.state, found.incident, found.echo_of.slug) == ("normal", None, "whatsapp")
+
+
+def test_a_rise_as_big_as_the_outage_beside_it_is_no_echo(world: World):
+    watch(baseline=learn())
+    staggered(world)
+    count(world.facebook, world.regions["US-CA"], at("19:30"), 900)
+    found = status.service_status("facebook", now=NOW)
+    assert found
+    assert found.echo_of is None
+
+
+def test_search_finds_nothing_for_signs_alone(world: World):
+    assert status.search("***") == ()
+    assert [link.slug for link in status.search("zap-zap")] == ["whatsapp"]
+
+
 def test_home_puts_first_what_most_people_feel_and_tells_what_came_back(world: World):
     watch()
     staggered(world)

@@ -1,9 +1,11 @@
 """Answers kept while nothing changes, and not a moment longer."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from threading import Event
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connection
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from reports.models import DrainBatch
@@ -99,8 +101,43 @@ def test_an_answer_that_was_overtaken_while_it_was_made_is_not_kept(world: World
     assert snapshots.kept("a", lambda: "new") == "new"
 
 
-def test_what_is_kept_is_bounded(world: World, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(snapshots, "MAX_ANSWERS", 3)
-    for number in range(10):
-        snapshots.kept(number, lambda: 0)
-    assert len(snapshots._answers) == 3
+def test_a_finished_page_outlives_its_version_until_another_one_is_made(world: World, looking):
+    assert snapshots.rendered("page", lambda: "old", minute=1) == "old"
+    assert snapshots.rendered_at_hand("page", minute=1) == "old"
+    assert snapshots.rendered_at_hand("page", minute=2) is None
+    looking[0] += 1.1
+    # Nobody has looked for a second: whether it still holds is not known without asking.
+    assert snapshots.rendered_at_hand("page", minute=1) is None
+    watch()
+    snapshots.version()
+    assert snapshots.rendered_at_hand("page", minute=1) is None
+    assert snapshots.last_rendered("page") == "old"
+    assert snapshots.rendered("page", lambda: "new", minute=1) == "new"
+    assert snapshots.last_rendered("page") == "new"
+
+
+def test_while_one_looks_the_others_go_on_with_what_is_known(world: World, monkeypatch: pytest.MonkeyPatch):
+    known = snapshots.version()
+    monkeypatch.setattr(snapshots, "LOOK_AGAIN_SECONDS", 0.0)
+    looking, go_on = Event(), Event()
+    cursor = BaseDatabaseWrapper.cursor
+
+    def hanging(wrapper: BaseDatabaseWrapper) -> object:
+        looking.set()
+        assert go_on.wait(5)
+        return cursor(wrapper)
+
+    def look() -> snapshots.Version:
+        try:
+            return snapshots.version()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as thread, monkeypatch.context() as patch:
+        patch.setattr(BaseDatabaseWrapper, "cursor", hanging)
+        one = thread.submit(look)
+        assert looking.wait(5)
+        assert snapshots.version() is known
+        assert snapshots.version_at_hand() is known
+        go_on.set()
+        assert one.result(5) is not known

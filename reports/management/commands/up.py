@@ -132,14 +132,20 @@ def prepare(tell: Any) -> None:
     """Brings tables, partitions, catalogue, static files and the administrator up to date. May run at every start."""
     # Not above: NumPy and SciPy come with it, and the supervisor, which lives as long as the site, needs neither.
     from reports import tasks
+    from reports.intake import origin
 
     call_command("check", verbosity=0)
+    try:
+        origin.lists()
+    except (origin.Odd, OSError) as error:
+        raise CommandError(str(error)) from None
     tell("tables")
     call_command("migrate", interactive=False, verbosity=0)
     tell("partitions")
     tasks.keep_partitions()
     tell("catalogue")
     call_command("load_catalogue", verbosity=0)
+    call_command("make_roles", verbosity=0)
     tell("static files")
     static.collect_if_stale()
     if settings.ADMIN_USER:

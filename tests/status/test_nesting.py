@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from frontend.nesting import own_people, parts
 from reports.status.answers import RegionLink
+from reports.status.nesting import own_people, parts
 
 WORLD = RegionLink("001", "World", None, "world", 8_000)
 GB = RegionLink("GB", "United Kingdom", "001", "country", 70)

@@ -1,0 +1,77 @@
+"""Regions within regions: outages are decided on every level, and nobody may be counted twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from reports.status import catalogue, outages, places
+from reports.status.answers import CountryState, RegionLink, RegionState
+
+
+def parts(links: Iterable[RegionLink]) -> tuple[RegionLink, ...]:
+    """The smallest ones: without the world, and without a country or nation of which a part is there too.
+
+    Counting a country beside its own regions would count places twice.
+    """
+    found = [link for link in links if link.kind != "world"]
+    above = {link.parent for link in found} | {link.code[:2] for link in found if link.kind != "country"}
+    return tuple(link for link in found if link.code not in above) or tuple(links)
+
+
+def own_people(links: Sequence[RegionLink]) -> dict[str, float]:
+    """Who lives in each region and in no other of ``links`` within it: nobody twice where regions nest.
+
+    The world counts only where it is the sole one; it would drown every other.
+    """
+    regions = {link.code: link for link in links if link.code != "001"} or {link.code: link for link in links}
+    own = {code: float(link.population or 0) for code, link in regions.items()}
+    for code, link in regions.items():
+        above = link.parent
+        while above is not None and above not in regions:
+            found = places.region(above)
+            above = found.parent if found else None
+        if above is not None:
+            own[above] = max(own[above] - (regions[code].population or 0), 0.0)
+    return own
+
+
+def by_country(
+    regions: Mapping[int, RegionState], figures: Mapping[int, tuple[int, float]]
+) -> tuple[CountryState, ...]:
+    """What was decided, country by country, those first where the most people are affected.
+
+    ``regions`` by index, ``figures`` the reports and the expected of the last hour of each country (by index) in
+    which one of them lies. That the world as a whole exceeds the usual is no country's state.
+    """
+    countries = catalogue.tree().country
+    inside: dict[int, dict[int, RegionState]] = {}
+    for index, region in regions.items():
+        if region.region.kind != "world" and region.state != "normal":
+            inside.setdefault(int(countries[index]), {})[index] = region
+    found = [_country(country, members, *figures[country]) for country, members in inside.items()]
+    return tuple(
+        sorted(found, key=lambda each: (-each.people_affected, -(each.region.population or 0), each.region.code))
+    )
+
+
+def _country(country: int, members: Mapping[int, RegionState], reports: int, expected: float) -> CountryState:
+    smallest = {link.code for link in parts([member.region for member in members.values()])}
+    states = [member.state for member in members.values() if member.region.code in smallest]
+    # A part that fell silent does not unsay that the others are back.
+    present = {member.state for member in members.values()}
+    state = next(each for each in ("down", "recovering", "restored", "unknown") if each in present)
+    instants = [member.since for member in members.values() if member.state == state and member.since]
+    own = country in members and len(members) == 1
+    return CountryState(
+        region=catalogue.links()[country],
+        state=state,
+        # Down since the first part of it fell, back since the last one rose.
+        since=(max if state == "restored" else min)(instants, default=None),
+        down=0 if own else states.count("down"),
+        recovering=0 if own else states.count("recovering"),
+        restored=0 if own else states.count("restored"),
+        unknown=0 if own else states.count("unknown"),
+        people_affected=outages.people({index: member.state for index, member in members.items()}),
+        reports=reports,
+        expected=expected,
+    )

@@ -1,0 +1,79 @@
+"""Every page under axe-core, the rules of WCAG 2.2 A and AA and its best practices, light and dark, wide and narrow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import axe_playwright_python
+import pytest
+from playwright.sync_api import Browser, Page
+
+REF = "OUT-2026-0007"
+PAGES = (
+    "/",
+    "/services/",
+    "/services/whatsapp/",
+    "/services/whatsapp/GB/",
+    "/services/facebook/",
+    "/providers/meta/",
+    "/incidents/",
+    "/incidents/?state=resolved",
+    f"/incidents/{REF}/",
+    f"/incidents/{REF}/?all=1",
+    "/search/?q=x",
+    "/search/?q=nothing-of-that-name",
+    "/methodology/",
+    "/privacy/",
+    "/status/",
+    "/no-such-page/",
+)
+AXE = Path(axe_playwright_python.__file__).with_name("axe.min.js").read_text(encoding="utf-8")
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+
+
+@pytest.fixture
+def scene(transactional_db: None) -> Iterator[None]:
+    """The outage, committed, so that the server sees it."""
+    from reports import clock
+    from reports.status import snapshots
+    from tests.frontend import scene
+
+    scene.lay(clock.now())
+    yield
+    snapshots.forget()
+
+
+def violations(page: Page) -> list[str]:
+    """What axe-core finds on the page: the rule, what it asks for, and the first elements that break it."""
+    page.evaluate(AXE)
+    found: dict[str, Any] = page.evaluate("tags => axe.run(document, {runOnly: tags})", RULES)
+    return [
+        f"{broken['id']}: {broken['help']}: {[node['html'][:160] for node in broken['nodes'][:3]]}"
+        for broken in found["violations"]
+    ]
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_page_breaks_a_rule_of_axe(
+    scene: None, browser: Browser, live_site: str, scheme: Literal["light", "dark"], width: int
+) -> None:
+    complaints: list[str] = []
+    with browser.new_context(
+        base_url=live_site, viewport={"width": width, "height": 900}, color_scheme=scheme, reduced_motion="reduce"
+    ) as context:
+        page = context.new_page()
+        for address in PAGES:
+            page.goto(address)
+            # What is folded away is read too.
+            page.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
+            complaints += [f"{address} {each}" for each in violations(page)]
+    assert not complaints, "\n".join(complaints)
+
+
+def test_axe_sees_a_page_that_breaks_its_rules(browser_page: Page) -> None:
+    browser_page.goto("/privacy/")
+    browser_page.evaluate("document.querySelector('main').insertAdjacentHTML('beforeend', '<button></button>')")
+    assert any(each.startswith("button-name") for each in violations(browser_page))
