@@ -176,3 +176,49 @@ def test_a_confidence_that_keeps_its_word_lies_on_the_diagonal() -> None:
     assert kept.high < kept.y < kept.low
     assert broken.y > kept.y
     assert broken.radius < kept.radius
+
+
+layered = st.integers(2, 40).flatmap(
+    lambda size: st.lists(st.lists(st.floats(0, 0.25), min_size=size, max_size=size), min_size=1, max_size=4)
+)
+
+
+@given(layered)
+def test_stacked_steps_are_closed_inside_and_say_the_same(layers: list[list[float]]) -> None:
+    """Filled, the step lines hold each share until the next instant: their areas are those of the numbers."""
+    paths = charts.stack_steps(layers)
+    last = len(layers[0]) - 1
+    floor = [0.0] * last
+    for layer, path in zip(layers, paths, strict=True):
+        ceiling = [low + share for low, share in zip(floor, layer, strict=False)]
+        if max(layer) == 0:
+            assert path == ""
+            continue
+        assert path.startswith("M0 ")
+        assert path.endswith("H0Z")
+        assert all(0 <= n <= charts.SIDE for n in numbers(path))
+        for i in range(last):
+            heights = [round(charts.SIDE * (1 - min(value, 1.0))) for value in (ceiling[i], floor[i])]
+            middle = charts.SIDE * (i + 0.5) / last
+            assert crossings(path, middle) == sorted(heights)
+        floor = ceiling
+
+
+def crossings(path: str, at: float) -> list[int]:
+    """The heights at which the outline crosses the upright line at ``at``."""
+    x, y, found = 0, 0, []
+    for command, value in re.findall(r"([MHV])(\d+(?: \d+)?)", path):
+        if command == "M":
+            x, y = map(int, value.split())
+        elif command == "V":
+            y = int(value)
+        else:
+            if min(x, int(value)) < at < max(x, int(value)):
+                found.append(y)
+            x = int(value)
+    return sorted(found)
+
+
+def test_stacked_steps_need_layers_of_one_length() -> None:
+    with pytest.raises(ValueError, match="equally many"):
+        charts.stack_steps([[0.1, 0.2], [0.1]])
