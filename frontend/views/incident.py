@@ -25,6 +25,7 @@ from frontend import (
     maps,
     modes,
     moments,
+    pieces,
     pinned,
     places,
     words,
@@ -100,7 +101,7 @@ def incident(request: HttpRequest, ref: str) -> HttpResponseBase:
     wanted = asked(request)
     template, context_of = PARTS.get(wanted.part, ("frontend/incident.html", _whole))
     large = len(history.regions) > MANY_REGIONS
-    return page(
+    response = page(
         request,
         template,
         {"incident": found, "asked": wanted, "part": wanted.part, **context_of(request, found, history, wanted, now)},
@@ -109,6 +110,7 @@ def incident(request: HttpRequest, ref: str) -> HttpResponseBase:
         refresh_seconds=300 if found.resolved_at else 20 if large else 10,
         replay_seconds=300 if found.resolved_at else 8 if large else 3,
     )
+    return pieces.only_new(request, response)
 
 
 Context = dict[str, object]

@@ -203,3 +203,17 @@ def test_the_pieces_of_the_page_are_light(client: Client, outage: str) -> None:
     assert size("rates.json") < 4_000
     assert size("?part=live") < 22_000
     assert json.loads(client.get(f"/incidents/{outage}/rates.json").content)["regions"]
+
+
+def test_parts_that_the_reader_holds_are_not_sent_again(client: Client, outage: str) -> None:
+    address = f"/incidents/{outage}/?part=live"
+    first = client.get(address)
+    names = first.headers["Pieces"].split(",")
+    parts = re.findall(r'data-live="(\w+)"', first.content.decode())
+    assert len(names) == len(parts) == len(set(names))
+    one = client.get(address, headers={"Pieces-Held": ",".join(names[1:])})
+    assert re.findall(r'data-live="(\w+)"', one.content.decode()) == parts[:1]
+    assert (one.headers["ETag"], one.headers["Pieces"]) == (first.headers["ETag"], first.headers["Pieces"])
+    assert client.get(address, headers={"Pieces-Held": ",".join(names)}).content == b""
+    # Whatever is not a part goes out whole.
+    assert "Pieces" not in client.get(f"/incidents/{outage}/").headers

@@ -17,6 +17,7 @@ export function startMine({ onRegion }) {
       // The page's refresh knows the region of the address only, and leaves this one to us.
       found.querySelectorAll("[data-live]").forEach((part) => part.removeAttribute("data-live"));
       section.replaceChildren(found);
+      section.classList.remove("mine-none");
       section.querySelectorAll("details[id]").forEach((details) => { details.open = open.has(details.id) && details.id !== "mine-other"; });
       upgrade(section);
     } catch {

@@ -7,6 +7,8 @@ let tag = null;
 let timer = 0;
 let failures = 0;
 let asking = false;
+// The names of the parts that we hold, where the server gives them names: it need not send those again.
+let held = null;
 // What the server last wrote into each living part, before any script touched it.
 const written = new Map([...document.querySelectorAll("[data-live]")].map((part) => [part.dataset.live, part.innerHTML]));
 
@@ -20,11 +22,15 @@ function address() {
 function swap(html) {
   const fresh = new DOMParser().parseFromString(html, "text/html");
   let changed = false;
+  let whole = true;
   for (const next of fresh.querySelectorAll("[data-live]")) {
     const present = document.querySelector(`[data-live="${next.dataset.live}"]`);
     if (!present || written.get(next.dataset.live) === next.innerHTML) continue;
     // Somebody is using what is in there: leave it until they have gone on.
-    if (present.contains(document.activeElement) && present.matches(":focus-within")) continue;
+    if (present.contains(document.activeElement) && present.matches(":focus-within")) {
+      whole = false;
+      continue;
+    }
     const open = new Set([...present.querySelectorAll("details[open][id]")].map((details) => details.id));
     written.set(next.dataset.live, next.innerHTML);
     present.replaceChildren(...next.childNodes);
@@ -32,6 +38,7 @@ function swap(html) {
     changed = true;
   }
   if (changed) document.dispatchEvent(new CustomEvent("outagemap:fresh"));
+  return whole;
 }
 
 function say(problem) {
@@ -43,10 +50,13 @@ async function ask() {
   if (asking || document.hidden) return;
   asking = true;
   try {
-    const answer = await fetch(address(), { headers: tag ? { "If-None-Match": tag } : {}, cache: "no-store" });
+    const headers = { ...(tag && { "If-None-Match": tag }), ...(held && { "Pieces-Held": held }) };
+    const answer = await fetch(address(), { headers, cache: "no-store" });
     if (answer.status === 200) {
-      tag = answer.headers.get("ETag");
-      swap(await answer.text());
+      const whole = swap(await answer.text());
+      // A part that was left as it is has to come once more.
+      tag = whole ? answer.headers.get("ETag") : null;
+      held = whole ? answer.headers.get("Pieces") : null;
     } else if (answer.status !== 304) {
       throw new Error(String(answer.status));
     }
