@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import path
 from django.views.generic.base import RedirectView
 
-from frontend.views import about, incident, incident_data, present, preview, report, service
+from frontend.views import about, article, incident, incident_data, present, preview, report, service
 
 urlpatterns = [
     path("", present.home, name="home"),
@@ -24,6 +24,7 @@ urlpatterns = [
     path("providers/<slug:slug>/", service.provider, name="provider"),
     path("incidents/", incident.incidents, name="incidents"),
     path("incidents/<slug:ref>/", incident.incident, name="incident"),
+    path("incidents/<slug:ref>/article/", article.article, name="article"),
     path("incidents/<slug:ref>/map.svg", incident_data.incident_map, name="incident-drawing"),
     path("incidents/<slug:ref>/moments.svg", incident_data.incident_moments, name="incident-moments"),
     path("incidents/<slug:ref>/preview.png", preview.incident, name="incident-preview"),

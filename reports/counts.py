@@ -319,6 +319,20 @@ SELECT count(*) FROM reports_reportcount WHERE minute >= %s AND minute < %s AND 
 """
 
 
+def silent_minutes(first: int, end: int) -> list[int]:
+    """The minutes of ``[first, end)`` that hold no count at all, of any service anywhere, in order."""
+    with binary.reading() as cursor:
+        cursor.execute(_SILENT, [first, end])
+        return [int(minute) for (minute,) in cursor]
+
+
+# One look into the primary key for each minute: a week takes milliseconds, however much was reported in it.
+_SILENT = """
+SELECT m FROM generate_series(%s::bigint, %s::bigint - 1) AS m
+WHERE NOT EXISTS (SELECT FROM reports_reportcount c WHERE c.minute = to_timestamp(m * 60)) ORDER BY m
+"""
+
+
 def earliest() -> datetime | None:
     """The first minute with a count, or ``None`` on an empty site."""
     with binary.reading() as cursor:

@@ -11,7 +11,7 @@ from rest_framework import serializers
 
 from reports import regions as tree
 from reports import status
-from reports.api.serializers import INCIDENT_STATES, REGION_KINDS, REVIEWS, SERVICE_STATES
+from reports.api.serializers import ARTICLE_FORMATS, INCIDENT_STATES, REGION_KINDS, REVIEWS, SERVICE_STATES
 from reports.status.catalogue import catalogue
 
 # Before the first outage site and after anybody's use for this one: what lies outside is a slip, and may not even fit
@@ -169,6 +169,16 @@ class LocateParameters(Parameters):
 
     lat = serializers.FloatField(min_value=-90, max_value=90, help_text="Degrees north, WGS 84.")
     lon = serializers.FloatField(min_value=-180, max_value=180, help_text="Degrees east, WGS 84.")
+
+
+class ArticleParameters(Parameters):
+    """In which form an article is wanted."""
+
+    format = serializers.ChoiceField(
+        choices=ARTICLE_FORMATS,
+        required=False,
+        help_text="`json`, `md` (Markdown) or `html`; without it, what `Accept` prefers.",
+    )
 
 
 class IncidentsParameters(PageParameters):

@@ -56,11 +56,17 @@ class KeptView(OpenView):
         *,
         content_type: str = "application/json",
     ) -> HttpResponseBase:
-        """The JSON of ``answer()``, made anew only when something changed since ``asked`` was asked here last."""
+        """The JSON of ``answer()``, or its text under another ``content_type``, made anew only when something changed
+        since ``asked`` was asked here last."""
+
+        def body() -> bytes:
+            made = answer()
+            return made.encode() if isinstance(made, str) else ready.as_json(made)
+
         return ready.kept(
             request._request,
             tuple((name, _hashable(value)) for name, value in asked.items()),
-            lambda: ready.as_json(answer()),
+            body,
             content_type=content_type,
             fresh_seconds=self.fresh_seconds,
         )

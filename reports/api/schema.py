@@ -25,6 +25,7 @@ from drf_spectacular.utils import (
 from drf_spectacular.views import SpectacularAPIView
 from rest_framework import serializers as fields
 
+from reports.api import article_shapes as articles
 from reports.api import parameters, serializers
 from reports.api.responses import OpenView
 
@@ -334,6 +335,43 @@ incident_timeline = _call(
     _page_of(serializers.TimelineLineShape),
     _REF,
     parameters.PageParameters,
+)
+incident_problems = _call(
+    "incidents_problems",
+    "incidents",
+    "What people said fails in an incident",
+    serializers.IncidentProblemsShape,
+    _REF,
+    description="Of the reports in its regions, from onset to resolution or so far: how many name which problem.",
+    example={
+        "said": 2987,
+        "silent": 1226,
+        "problems": [
+            {"problem": "messages", "label": "Sending and receiving messages", "reports": 2061, "share": 0.69}
+        ],
+    },
+    bad=False,
+)
+incident_article = extend_schema_view(
+    get=extend_schema(
+        operation_id="incidents_article",
+        tags=["incidents"],
+        summary="An incident told in words, each figure with its source",
+        description="Headline, lead and sections in the order in which a newspaper would tell it, made from the "
+        "evidence alone; while the incident goes on, as far as it is known. As JSON (sentences in spans: each figure "
+        "with its value and the numbers of the notes that it cites), as Markdown with footnotes, or as HTML: by "
+        "`format`, else by `Accept`.",
+        parameters=[_REF, parameters.ArticleParameters, _TAG, *_HEADERS],
+        responses={
+            (200, "application/json"): OpenApiResponse(articles.ArticleShape, description="The article."),
+            (200, "text/markdown"): OpenApiResponse(OpenApiTypes.STR, description="The article."),
+            (200, "text/html"): OpenApiResponse(OpenApiTypes.STR, description="The article."),
+            304: _UNCHANGED,
+            400: _BAD,
+            404: _MISSING,
+            406: OpenApiResponse(DetailShape, description="`Accept` names none of the three forms."),
+        },
+    )
 )
 incident_export = extend_schema_view(
     get=extend_schema(

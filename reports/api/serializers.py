@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from reports.status.answers import MapStatus, RegionState, ShownRegion
@@ -17,6 +18,7 @@ INCIDENT_STATES = ("open", "recovering", "resolved")
 REVIEWS = ("automatic", "confirmed", "rejected", "merged")
 REGION_KINDS = ("world", "country", "nation", "subdivision")
 REPORT_KINDS = ("down", "working")
+ARTICLE_FORMATS = ("json", "md", "html")
 SOURCES = ("engine", "statement", "administrator")
 
 Shape = serializers.Serializer
@@ -429,6 +431,31 @@ class TimelineLineShape(Shape[Any]):
     region = _CodeField(allow_null=True)
     text = serializers.CharField()
     source = TimelineSourceShape(source="*")  # type: ignore[assignment]
+
+
+class ProblemShareShape(Shape[Any]):
+    """A problem, how many reports of an incident name it, and their share of those that name any."""
+
+    problem = serializers.CharField()
+    label = serializers.CharField()  # type: ignore[assignment]
+    reports = serializers.IntegerField()
+    share = serializers.FloatField()
+
+
+class IncidentProblemsShape(Shape[Any]):
+    """What people said fails."""
+
+    said = serializers.IntegerField(help_text="Reports that name a problem.")
+    silent = serializers.IntegerField(help_text="Reports that name none.")
+    problems = serializers.SerializerMethodField(help_text="The most named first.")
+
+    @extend_schema_field(ProblemShareShape(many=True))
+    def get_problems(self, instance: Any) -> list[dict[str, Any]]:
+        """Each with its share."""
+        return [
+            {"problem": choice.slug, "label": choice.label, "reports": n, "share": round(n / instance.said, 6)}
+            for choice, n in instance.named
+        ]
 
 
 # --- reports ----------------------------------------------------------------------------------------------------------

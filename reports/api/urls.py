@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path, re_path
 
-from reports.api import schema, views
+from reports.api import articles, schema, views
 
 app_name = "api"
 urlpatterns = [
@@ -22,6 +22,8 @@ urlpatterns = [
     path("incidents/<slug:ref>/regions/", views.IncidentRegionsView.as_view(), name="incident-regions"),
     path("incidents/<slug:ref>/regions.geojson", views.IncidentShapesView.as_view(), name="incident-shapes"),
     path("incidents/<slug:ref>/timeline/", views.IncidentTimelineView.as_view(), name="incident-timeline"),
+    path("incidents/<slug:ref>/problems/", views.IncidentProblemsView.as_view(), name="incident-problems"),
+    path("incidents/<slug:ref>/article/", articles.ArticleView.as_view(), name="incident-article"),
     path("incidents/<slug:ref>/export.csv", views.IncidentExportView.as_view(), name="incident-export"),
     path("calibration/", views.CalibrationView.as_view(), name="calibration"),
     path("schema/", schema.SchemaView.as_view(), name="schema"),

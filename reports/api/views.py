@@ -344,6 +344,19 @@ class IncidentTimelineView(KeptView):
         return self.respond(request, query, answer)
 
 
+@schema.incident_problems
+class IncidentProblemsView(KeptView):
+    """What failed in an incident."""
+
+    def get(self, request: Request, ref: str) -> HttpResponseBase:
+        """The incident's reports by problem."""
+        return self.respond(
+            request,
+            {},
+            lambda: serializers.IncidentProblemsShape(found(status.incident_problems(ref), "incident")).data,
+        )
+
+
 def _line_key(line: TimelineLine) -> Key:
     return line.at.isoformat(), line.id
 

@@ -1,5 +1,7 @@
 """Every read of the public. Import the questions from here; the answers are in ``reports.status.answers``."""
 
+from reports.status.article import article
+from reports.status.article.facts import incident_problems
 from reports.status.calibration import calibration, confidence_basis
 from reports.status.health import readiness, scenario_banner
 from reports.status.history import incident, incident_history, incident_regions, incident_timeline
@@ -28,6 +30,7 @@ __all__ = [
     "CursorError",
     "IncidentRates",
     "TooManyStepsError",
+    "article",
     "calibration",
     "confidence_basis",
     "digest",
@@ -36,6 +39,7 @@ __all__ = [
     "incident_chart",
     "incident_export",
     "incident_history",
+    "incident_problems",
     "incident_rates",
     "incident_regions",
     "incident_shapes",

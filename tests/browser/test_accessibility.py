@@ -21,6 +21,7 @@ PAGES = (
     "/incidents/",
     "/incidents/?state=resolved",
     f"/incidents/{REF}/",
+    f"/incidents/{REF}/article/",
     f"/incidents/{REF}/?all=1",
     "/search/?q=x",
     "/search/?q=nothing-of-that-name",

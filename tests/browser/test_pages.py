@@ -23,6 +23,7 @@ PAGES = (
     "/providers/meta/",
     "/incidents/",
     f"/incidents/{REF}/",
+    f"/incidents/{REF}/article/",
     "/search/?q=x",
     "/methodology/",
     "/privacy/",
