@@ -44,7 +44,6 @@ def article(request: HttpRequest, ref: str) -> HttpResponseBase:
         "article": told,
         "html": shapes.html(told),
         "address": address,
-        "site": address.removesuffix(reverse("article", args=[ref])),
         "description": " ".join(sentence.text for paragraph in told.lead for sentence in paragraph.sentences),
         "widest_at": widest_at(history),
         "states": charts.STATES[:3],
