@@ -10,7 +10,7 @@ from django.conf import settings
 from reports import clock, partitions
 from reports.incidents import watch as watching
 from reports.incidents import what_if as asking
-from reports.intake import guard, recovery
+from reports.intake import catalogue, guard, recovery
 from reports.intake.drain import drain as drain_once
 
 # A run ends about when the next one is due: a long one would hold up what waits behind it in the queue.
@@ -38,8 +38,9 @@ def watch() -> None:
 
 @shared_task(name="reports.tasks.keep_partitions")
 def keep_partitions() -> None:
-    """Makes the partitions of the coming days and drops those past retention."""
+    """Makes the partitions of the coming days and drops those past retention; the broker may have been emptied."""
     partitions.keep(clock.now(), settings.RETENTION_DAYS)
+    catalogue.keep()
 
 
 @shared_task(name="reports.tasks.refit_baseline")

@@ -1,19 +1,26 @@
 """What can be reported on, held in the process: names to numbers and back, so that a report asks no table.
 
 The catalogue seldom changes. A process looks for a change every ``REFRESH_SECONDS`` at most and reads it anew when
-there was one.
+there was one. The broker keeps a copy, for a web server that starts while the database is away.
 """
 
 from __future__ import annotations
 
+import json
+import logging
 import time
-from collections.abc import Mapping
+import zlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from typing import Any
 
 from django.db import connection
 
+from reports.intake import standby
 from reports.models import Problem, Region, Service, ServiceAlias
+
+logger = logging.getLogger(__name__)
 
 REFRESH_SECONDS = 5.0
 SUGGESTIONS = 5
@@ -76,9 +83,37 @@ def read() -> Known:
     checked_at = time.monotonic()
     fingerprint = _fingerprint()
     if _known is None or _known.fingerprint != fingerprint:
-        _known = _read(fingerprint)
+        rows = _rows()
+        _known = _of(rows, fingerprint)
+        _keep(rows)
     _checked_at = checked_at
     return _known
+
+
+def held() -> Known | None:
+    """What the broker keeps, for a process that has read nothing yet; ``None`` where it keeps nothing, or is away."""
+    global _known
+    if _known is None:
+        try:
+            content = standby.kept_catalogue()
+            if content is not None:
+                # No reading of the tables has this fingerprint: the next one takes its place.
+                _known = _of(json.loads(zlib.decompress(content)), ("held",))
+        except (standby.Refused, zlib.error, ValueError, KeyError, TypeError) as error:
+            logger.warning("the catalogue that the broker keeps cannot be used: %r", error)
+    return _known
+
+
+def keep() -> None:
+    """Gives the broker a copy of the catalogue as it is now."""
+    _keep(_rows())
+
+
+def _keep(rows: Mapping[str, Sequence[Any]]) -> None:
+    try:
+        standby.keep_catalogue(zlib.compress(json.dumps({"layout": 1, **rows}).encode()))
+    except standby.Refused as refusal:
+        logger.warning("the broker keeps no copy of the catalogue: %s", refusal)
 
 
 def _fingerprint() -> tuple[object, ...]:
@@ -94,27 +129,29 @@ def _fingerprint() -> tuple[object, ...]:
     return row
 
 
-def _read(fingerprint: tuple[object, ...]) -> Known:
-    services = {
-        slug: KnownService(number, slug, name, category_id, retired_at is not None)
-        for number, slug, name, category_id, retired_at in Service.objects.values_list(
-            "id", "slug", "name", "category_id", "retired_at"
-        )
+def _rows() -> dict[str, list[Any]]:
+    services = Service.objects.values_list("id", "slug", "name", "category_id", "retired_at")
+    return {
+        "services": [(*row, retired_at is not None) for *row, retired_at in services],
+        "aliases": list(ServiceAlias.objects.values_list("alias", "service_id")),
+        "problems": list(Problem.objects.values_list("id", "category_id", "slug")),
+        "regions": list(Region.objects.values_list("id", "code", "name")),
     }
+
+
+def _of(rows: Mapping[str, Sequence[Any]], fingerprint: tuple[object, ...]) -> Known:
+    services = {row[1]: KnownService(*row) for row in rows["services"]}
     by_id = {service.id: service for service in services.values()}
     spellings: dict[str, KnownService] = {}
     # The later ones win: a slug means its own service, whatever others are called.
-    for alias, service_id in ServiceAlias.objects.values_list("alias", "service_id"):
+    for alias, service_id in rows["aliases"]:
         spellings[alias.lower()] = by_id[service_id]
     for service in services.values():
         spellings[service.name.lower()] = service
     for service in services.values():
         spellings[service.slug] = service
-    problems = {
-        (category_id, slug): number
-        for number, category_id, slug in Problem.objects.values_list("id", "category_id", "slug")
-    }
-    regions = list(Region.objects.values_list("id", "code", "name"))
+    problems = {(category_id, slug): number for number, category_id, slug in rows["problems"]}
+    regions = rows["regions"]
     return Known(
         fingerprint=fingerprint,
         services=services,

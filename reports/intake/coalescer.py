@@ -41,6 +41,8 @@ ATTEMPT_SECONDS = 5.0
 ASK_SECONDS = 1.0
 # How long reports gather in a block for the broker.
 GATHER_SECONDS = 0.02
+# Client ids of which a process remembers what it answered: 10 MB. Asked for only while the database is away.
+REMEMBERED = 50_000
 
 
 class _Away(Exception):
@@ -73,6 +75,7 @@ class Coalescer:
         self._returning = False
         # Since when both have been away, and until when nobody need wait to find that out.
         self._both_away_since: float | None = None
+        self._answered: dict[bytes, bytes] = {}
         self._refused_until = 0.0
 
     def is_ours(self) -> bool:
@@ -163,7 +166,17 @@ class Coalescer:
         earlier = await self._held_earlier(entries) if self._returning else {}
         rest = [entry for entry in entries if entry.client_id not in earlier]
         written = iter(await self._write_somewhere(Batch(rest)) if rest else [])
-        return [earlier[e.client_id] if e.client_id in earlier else next(written) for e in entries]
+        standing = [earlier[e.client_id] if e.client_id in earlier else next(written) for e in entries]
+        self._remember(entries, standing)
+        return standing
+
+    def _remember(self, entries: Sequence[Entry], standing: Sequence[Standing]) -> None:
+        for entry, one in zip(entries, standing, strict=True):
+            if entry.client_id is not None:
+                self._answered[entry.client_id.bytes] = _said(one)
+        while len(self._answered) > REMEMBERED:
+            # The oldest: a dictionary keeps its order.
+            del self._answered[next(iter(self._answered))]
 
     async def _write_somewhere(self, batch: Batch) -> list[Standing]:
         """Into the database, or else into the broker, whichever takes it first; gives up after a few seconds."""
@@ -274,7 +287,11 @@ class Coalescer:
         for entry in batch.entries:
             if entry.client_id is not None:
                 claimants.setdefault(entry.client_id, entry)
-        standing = {id: inbox.stands(entry) for id, entry in claimants.items()}
+        # What the database accepted before it went away only those know who answered it.
+        standing = {
+            id: _standing(self._answered[id.bytes]) if id.bytes in self._answered else inbox.stands(entry)
+            for id, entry in claimants.items()
+        }
         while True:
             written = [e for e in batch.entries if e.client_id is None or standing[e.client_id].id == e.id]
             client_ids = {place: e.client_id for place, e in enumerate(written) if e.client_id is not None}

@@ -47,6 +47,7 @@ _BLOCKS, _ORDER, _CLAIMS, _BYTES, _CALLS, _BROKEN = (
 )
 _RECOVERING = _PREFIX + "recovering"
 _SECRETS = _PREFIX + "secrets"
+_CATALOGUE = _PREFIX + "catalogue"
 
 _FULL = 2
 _MARK = b"OMH1"
@@ -330,6 +331,29 @@ def recovering_since(*, begin: bool) -> datetime | None:
 def recovered() -> None:
     """Everything is home, and drained."""
     client().delete(_RECOVERING)
+
+
+# --- The catalogue, for a web server that starts without the database ------------------------------------------------
+
+
+def keep_catalogue(content: bytes) -> None:
+    """Keeps what reports are checked by. Raises :class:`Refused` where the broker does not take it."""
+    if settings.STANDBY == "off":
+        return
+    try:
+        client().set(_CATALOGUE, content)
+    except redis.RedisError as error:
+        raise Refused(f"the broker does not take it: {type(error).__name__}") from error
+
+
+def kept_catalogue() -> bytes | None:
+    """What was kept last. Raises :class:`Refused`."""
+    if settings.STANDBY == "off":
+        return None
+    try:
+        return cast("bytes | None", client().get(_CATALOGUE))
+    except redis.RedisError as error:
+        raise Refused(f"the broker does not answer: {type(error).__name__}") from error
 
 
 # --- A day's secret that had to be made without the database ---------------------------------------------------------

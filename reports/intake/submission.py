@@ -216,7 +216,7 @@ def submit(data: Mapping[str, object], *, address: str, received_at: datetime, c
     writer = coalescer.of_another_thread()
     away = writer is not None and writer.away
     try:
-        known = catalogue.at_hand() or (catalogue.stale() if away else None) or catalogue.read()
+        known = catalogue.at_hand() or (catalogue.stale() or catalogue.held() if away else None) or catalogue.read()
         submission = _validate(data, known)
         keys = guard.known_secrets(received_at)
         if keys is None:
@@ -346,15 +346,19 @@ async def _catalogue() -> Known:
     """The catalogue; an old one while a new one is being read, which nobody has to wait for."""
     reading = once("catalogue", catalogue.read)
     known = catalogue.stale()
-    return known if known is not None else await _soon(reading)
+    return known if known is not None else await _read_or_held(reading)
 
 
 async def _newest_catalogue() -> Known:
     """The catalogue as it is, waited for; an old one only where the database is away."""
+    return await _read_or_held(once("catalogue", catalogue.read))
+
+
+async def _read_or_held(reading: asyncio.Task[Known]) -> Known:
     try:
-        return await _soon(once("catalogue", catalogue.read))
+        return await _soon(reading)
     except inbox.Unavailable:
-        known = catalogue.stale()
+        known = catalogue.stale() or await _soon(once("held catalogue", catalogue.held))
         if known is None:
             raise
         return known

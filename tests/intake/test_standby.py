@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
+import zlib
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from threading import Thread
@@ -28,7 +30,7 @@ from reports.intake import coalescer as coalescing
 from reports.intake.coalescer import Coalescer
 from reports.intake.drain import drain
 from reports.intake.inbox import Standing, Unavailable
-from reports.models import AcceptedId, InboxBlock, Report, ReportCount, Salt
+from reports.models import AcceptedId, InboxBlock, Report, ReportCount, Salt, Service, ServiceAlias
 from tests.intake.making import Catalogue
 from tests.intake.test_endpoint import GOOD, answer, ask, asked
 from tests.intake.test_inbox import NOON, entry, in_loop, parameters, stands
@@ -416,12 +418,81 @@ def _database_error() -> Any:
     raise OperationalError("the database is away")
 
 
-def test_a_server_that_starts_without_a_database_says_later(
-    committed: Catalogue, away: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("kept", [None, b"nonsense", zlib.compress(b"{}")])
+def test_a_server_that_starts_without_database_and_catalogue_says_later(
+    committed: Catalogue,
+    standing_by: redis.Redis,
+    away: Callable[[], None],
+    monkeypatch: pytest.MonkeyPatch,
+    kept: bytes | None,
 ):
     monkeypatch.setattr(catalogue, "_fingerprint", lambda: _database_error())
+    if kept is not None:
+        standby.keep_catalogue(kept)
     found = answer(GOOD)
     assert (found.status, found.headers["retry-after"]) == (503, "5")
+
+
+def test_a_server_that_starts_without_a_database_goes_by_the_catalogue_that_the_broker_keeps(
+    committed: Catalogue, away: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+):
+    ServiceAlias.objects.create(service=committed.instagram, alias="Insta")
+    Service.objects.filter(pk=committed.lloyds.pk).update(retired_at=NOON)
+    read = catalogue.read()
+    for name, before in (("_known", None), ("_checked_at", 0.0)):
+        monkeypatch.setattr(catalogue, name, before)
+    with monkeypatch.context() as gone:
+        gone.setattr(catalogue, "_fingerprint", lambda: _database_error())
+        gone.setattr(guard, "_salts", lambda _days: _database_error())
+        found = answer(b'{"service": "insta", "region": "GB~LON", "problem": "login"}')
+        assert (found.status, found.json["service"]) == (202, "instagram")
+        assert answer(b'{"service": "lloyds-bank", "region": "GB"}').status == 400
+        held = catalogue.stale()
+        assert held is not None
+        assert replace(held, fingerprint=read.fingerprint) == read
+    # The tables have the last word as soon as they can be asked.
+    assert catalogue.read() == read
+    home()
+    assert len(stored()) == 1
+
+
+def test_an_id_from_before_the_outage_gets_the_same_answer_during_it(committed: Catalogue):
+    early = [entry(i, client_id=uuid4()) for i in range(1, 6)]
+    again = [replace(one, id=inbox.report_id(NOON), service_id=committed.instagram.id) for one in early]
+
+    async def work(coalescer: Coalescer) -> tuple[list[Standing], list[Standing]]:
+        before = [await coalescer.put(one) for one in early]
+        with refusing():
+            await coalescer._disconnect()
+            during = await coalescer.put_all([*again, entry(9)])
+        return before, during
+
+    before, during = in_loop(work)
+    assert during[:5] == before
+    home()
+    assert stored() == {*(one.id for one in before), during[5].id}
+
+
+def test_another_server_gives_it_another_number_and_it_still_counts_once(committed: Catalogue):
+    early = entry(1, client_id=uuid4())
+    again = replace(early, id=inbox.report_id(NOON))
+    in_loop(lambda coalescer: coalescer.put(early))
+    with refusing():
+        found = in_loop(lambda coalescer: coalescer.put(again))
+    assert found.id == again.id
+    home()
+    assert stored() == {early.id}
+
+
+def test_only_so_many_answers_are_remembered(committed: Catalogue, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(coalescing, "REMEMBERED", 3)
+
+    async def work(coalescer: Coalescer) -> list[bytes]:
+        for i in range(1, 6):
+            await coalescer.put(entry(i, client_id=UUID(int=i)))
+        return list(coalescer._answered)
+
+    assert in_loop(work) == [UUID(int=i).bytes for i in (3, 4, 5)]
 
 
 @contextmanager

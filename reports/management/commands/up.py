@@ -132,7 +132,7 @@ def prepare(tell: Any) -> None:
     """Brings tables, partitions, catalogue, static files and the administrator up to date. May run at every start."""
     # Not above: NumPy and SciPy come with it, and the supervisor, which lives as long as the site, needs neither.
     from reports import tasks
-    from reports.intake import origin
+    from reports.intake import catalogue, origin
 
     call_command("check", verbosity=0)
     try:
@@ -145,6 +145,7 @@ def prepare(tell: Any) -> None:
     tasks.keep_partitions()
     tell("catalogue")
     call_command("load_catalogue", verbosity=0)
+    catalogue.keep()
     call_command("make_roles", verbosity=0)
     tell("static files")
     static.collect_if_stale()
