@@ -27,6 +27,7 @@ BLOCK_IDS_KEPT = timedelta(hours=1)
 LOCK_SECONDS = 5.0
 
 PREFIX = "reports_report_"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LOCK = 0x6F75_7461_0001
 
 
@@ -35,10 +36,14 @@ def name_of(day: date) -> str:
     return f"{PREFIX}{day:%Y%m%d}"
 
 
-def lowest_id(day: date) -> UUID:
-    """The bound between ``day`` and the day before: no UUIDv7 of ``day`` is smaller, none of the day before as big."""
-    midnight = datetime(day.year, day.month, day.day, tzinfo=UTC)
-    return UUID(int=int(midnight.timestamp()) * 1000 << 80)
+def lowest_id(at: date) -> UUID:
+    """No UUIDv7 of the instant ``at`` (of a day: its midnight) or later is smaller, and none from before as big.
+
+    An id tells whole milliseconds, so those of the millisecond of ``at`` are taken for later ones.
+    """
+    if not isinstance(at, datetime):
+        at = datetime(at.year, at.month, at.day, tzinfo=UTC)
+    return UUID(int=(at - _EPOCH) // timedelta(milliseconds=1) << 80)
 
 
 def ensure(first_day: date, last_day: date) -> list[date]:

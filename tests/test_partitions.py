@@ -53,6 +53,12 @@ def test_every_instant_of_a_day_lies_between_its_bounds(day: date, into: timedel
     assert partitions.lowest_id(day) <= id < partitions.lowest_id(day + timedelta(days=1))
 
 
+@given(st.datetimes(datetime(1970, 1, 2), datetime(2500, 1, 1), timezones=st.just(UTC)))  # noqa: DTZ001
+def test_no_id_of_an_instant_is_below_its_lowest_and_none_from_before_above_it(at: datetime):
+    assert partitions.lowest_id(at) <= report_id(at)
+    assert report_id(at - timedelta(milliseconds=1)) < partitions.lowest_id(at)
+
+
 def test_the_days_asked_for_are_made_and_a_second_time_nothing(none_yet: None):
     assert partitions.ensure(DAY, DAY + timedelta(days=2)) == [DAY, date(2020, 2, 29), date(2020, 3, 1)]
     assert partitions.ensure(DAY, DAY + timedelta(days=3)) == [date(2020, 3, 2)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from reports.detection.baseline import Baseline
@@ -304,19 +306,26 @@ class Cycle:
         del self.incidents[incident.service]
         restored = [o.restored for o in incident.regions.values()]
         known = [r for r in restored if r is not None]
+        resolved = self._about(incident, DecisionKind.RESOLVED)
         self._decisions.append(
-            Decision(
-                kind=DecisionKind.RESOLVED,
-                decided=self._now,
-                service=incident.service,
-                region=-1,
-                incident=incident.key,
-                group=incident.group,
-                onset=incident.onset,
-                began=incident.onset,
+            replace(
+                resolved,
                 restored=max(known) if len(known) == len(restored) and known else None,
                 confidence=round(incident.confidence, 4),
             )
+        )
+
+    def _about(self, incident: Incident, kind: DecisionKind) -> Decision:
+        """A decision of this minute about an incident as a whole."""
+        return Decision(
+            kind=kind,
+            decided=self._now,
+            service=incident.service,
+            region=-1,
+            incident=incident.key,
+            group=incident.group,
+            onset=incident.onset,
+            began=incident.onset,
         )
 
 

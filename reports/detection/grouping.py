@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from reports.detection.cycle import Cycle, window_at
-from reports.detection.decisions import Decision, DecisionKind, SiblingCheck
+from reports.detection.decisions import DecisionKind, SiblingCheck
 from reports.detection.outage import Incident
 from reports.detection.parameters import WINDOWS
 from reports.detection.scope import common_cause, provider_scope, sibling_checks, suspected_upstream
@@ -32,15 +33,8 @@ class Grouping(Cycle):
                 continue
             member.group, member.scope = group or member.group, scope
             self._decisions.append(
-                Decision(
-                    kind=DecisionKind.GROUPED,
-                    decided=self._now,
-                    service=member.service,
-                    region=-1,
-                    incident=member.key,
-                    group=member.group,
-                    onset=member.onset,
-                    began=member.onset,
+                replace(
+                    self._about(member, DecisionKind.GROUPED),
                     scope=scope,
                     upstream=upstream.key if upstream else "",
                     siblings=self._checks(member),

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from uuid import UUID
 
 import numpy as np
 from django.db.models import Sum
@@ -19,6 +18,7 @@ from reports.binary import BigintArray
 from reports.clock import instant_of
 from reports.incidents.cells import Cells
 from reports.models import DrainBatch, Evidence, Kind
+from reports.partitions import lowest_id
 
 # Reports that one cycle reads at most: some tenths of a second. In a bigger storm no network stands out anyway.
 MOST_REPORTS = 300_000
@@ -52,7 +52,7 @@ def note_largest(rises: Sequence[Rise], *, cells: Cells) -> None:
     if not 0 < (drained.aggregate(reports=Sum("reports"))["reports"] or 0) <= MOST_REPORTS:
         return
     services = np.unique([rise.service_id for rise in rises])
-    parameters = [_lowest_id(first), _lowest_id(end), BigintArray(services), int(Kind.DOWN)]
+    parameters = [lowest_id(instant_of(first)), lowest_id(instant_of(end)), BigintArray(services), int(Kind.DOWN)]
     with binary.reading() as cursor:
         service, region_id, network, minute, reports = binary.fetch(cursor, _BY_NETWORK, parameters, columns=5)
     region = cells.region_indices(region_id)
@@ -70,8 +70,3 @@ _BY_NETWORK = """
 SELECT service_id, region_id, network, (floor(extract(epoch FROM received_at) / 60))::bigint, count(*)::bigint
 FROM reports_report WHERE id >= %s AND id < %s AND counted AND service_id = ANY(%s) AND kind = %s GROUP BY 1, 2, 3, 4
 """
-
-
-def _lowest_id(minute: int) -> UUID:
-    """No report received in ``minute`` or later has a smaller key, none received before as big a one."""
-    return UUID(int=minute * 60_000 << 80)

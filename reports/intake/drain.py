@@ -57,8 +57,14 @@ def drain(*, now: datetime, max_blocks: int = MAX_BLOCKS) -> DrainResult:
         return _drain(now, 1)
 
 
-def lock(cursor: Cursor) -> bool:
-    """Whether no other drain is at work; none begins before the end of this transaction."""
+def lock(cursor: Cursor, *, wait: bool = False) -> bool:
+    """Whether no other drain is at work; none begins before the end of this transaction.
+
+    With ``wait`` its end is waited for, so that it is true for sure.
+    """
+    if wait:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
+        return True
     cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [LOCK])
     return cursor.fetchone() == (True,)
 

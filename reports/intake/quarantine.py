@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from uuid import UUID
 
 import numpy as np
 from django.contrib.auth.models import User
@@ -11,7 +10,7 @@ from django.db import transaction
 
 from reports import binary, counts, partitions
 from reports.binary import BigintArray
-from reports.intake.drain import LOCK
+from reports.intake import drain
 from reports.models import CrowdShape, Quarantine, Region
 
 EXEMPT = timedelta(hours=6)
@@ -26,7 +25,7 @@ def release(quarantine_id: int, *, by: User, now: datetime) -> int:
     """
     with transaction.atomic(), binary.reading() as cursor:
         # The drain writes the same counts and the same flow: it waits, or we do.
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
+        drain.lock(cursor, wait=True)
         row = Quarantine.objects.select_for_update().get(pk=quarantine_id)
         if row.released_at is not None:
             return 0
@@ -37,8 +36,8 @@ def release(quarantine_id: int, *, by: User, now: datetime) -> int:
         cursor.execute(
             _RELEASE,
             [
-                _first_id(row.began_at),
-                _first_id(row.last_at + timedelta(milliseconds=1)),
+                partitions.lowest_id(row.began_at),
+                partitions.lowest_id(row.last_at + timedelta(milliseconds=1)),
                 row.service_id,
                 row.kind,
                 row.shape,
@@ -77,13 +76,6 @@ SELECT extract(epoch FROM date_trunc('minute', received_at))::bigint / 60, regio
     (count(*) FILTER (WHERE is_new))::bigint
 FROM placed GROUP BY 1, 2, 3
 """
-
-
-def _first_id(at: datetime) -> UUID:
-    """No report received at ``at`` or later has a smaller id."""
-    day = partitions.lowest_id(at.date()).int
-    milliseconds = (at - at.replace(hour=0, minute=0, second=0, microsecond=0)) // timedelta(milliseconds=1)
-    return UUID(int=day + (milliseconds << 80))
 
 
 def _inside(region_id: int) -> list[int]:
