@@ -325,9 +325,12 @@ def test_methodology_states_the_parameters_in_force(client: Client, db: None) ->
     assert f"{p.certainty:.0%}".replace("%", " %") in html
 
 
-def test_what_is_looked_at_of_a_network_is_said_where_it_is_done(client: Client, db: None, settings: Any) -> None:
+def test_without_lists_nothing_is_said_of_looking_at_a_network(client: Client, db: None) -> None:
     assert "was given no list" in text(client, "/methodology/")
     assert "hosting company" not in text(client, "/privacy/")
+
+
+def test_what_is_looked_at_of_a_network_is_said_where_it_is_done(client: Client, db: None, settings: Any) -> None:
     settings.HOSTING_NETWORKS = Path("anywhere")
     assert "at least 50% of 20 or more such reports come from hosting companies" in text(client, "/methodology/")
     assert "whether your network belongs to a hosting company" in text(client, "/privacy/")
