@@ -15,6 +15,19 @@ WORLD = "001"
 
 
 @dataclass(frozen=True)
+class Here:
+    """Where the reader is: as they said, or ``guessed`` from their browser's language."""
+
+    region: RegionLink
+    guessed: bool
+
+    @property
+    def code(self) -> str:
+        """The region's code."""
+        return self.region.code
+
+
+@dataclass(frozen=True)
 class PlaceForm:
     """The two fields of the report's form. ``guessed`` is true where nobody chose."""
 
@@ -55,20 +68,30 @@ def guessed_country(accept_language: str) -> str | None:
     return None
 
 
-def place_form(request: HttpRequest, chosen: RegionLink | None) -> PlaceForm:
-    """The fields, set to the region that the page is about, to ``?country=``, or to a guess."""
-    region = chosen if chosen and chosen.code != WORLD else None
-    if region is None and (asked := request.GET.get("country", "")[:10]):
-        region = status.region(asked)
-    guessed = region is None
-    code = region.code[:2] if region else guessed_country(request.headers.get("Accept-Language", "")[:200])
-    country = status.region(code) if code and code != WORLD else None
+def here(request: HttpRequest) -> Here | None:
+    """By ``?here=``, which scripts send; by ``?country=`` and ``?region=``, which forms send; else by a guess.
+
+    ``None`` where nobody knows, or where the reader would rather not say. Two readers of one region get one page.
+    """
+    asked = request.GET.get("here", "")[:10]
+    if not asked:
+        asked = chosen_region(request.GET.get("country", "")[:10], request.GET.get("region", "")[:10], silent="")
+    guessed = not asked
+    code = asked or guessed_country(request.headers.get("Accept-Language", "")[:200])
+    found = status.region(code) if code else None
+    return Here(found, guessed) if found and found.code != WORLD else None
+
+
+def place_form(here: Here | None, *, about: RegionLink | None = None) -> PlaceForm:
+    """The fields, set to the region that the page is ``about``, else to where the reader is."""
+    region = about or (here.region if here else None)
+    country = status.region(region.code[:2]) if region else None
     return PlaceForm(
         countries=countries(),
         country=country,
         regions=regions_of(country.code) if country else (),
         region=region if region and region.kind != "country" else None,
-        guessed=guessed and country is not None,
+        guessed=about is None and here is not None and here.guessed,
     )
 
 
@@ -81,9 +104,11 @@ def filled_form(country: str, region: str) -> PlaceForm:
     return PlaceForm(countries=countries(), country=known, regions=parts, region=part, guessed=False)
 
 
-def chosen_region(country: str, region: str) -> str:
-    """The code that a plain form means: the region, unless it lies in another country than the one chosen since."""
+def chosen_region(country: str, region: str, *, silent: str = WORLD) -> str:
+    """The code that a plain form means: the region, unless it lies in another country than the one chosen since;
+    ``silent`` where neither was chosen.
+    """
     country, region = country.strip(), region.strip()
     if region and (not country or country == WORLD or region[:2].upper() == country[:2].upper()):
         return region
-    return country or WORLD
+    return country or silent

@@ -13,7 +13,7 @@ from django.utils.cache import get_conditional_response, patch_vary_headers
 
 from frontend import drawings
 from frontend.charts import STATES
-from reports import status
+from reports import clock, status
 from reports.status.health import is_stale
 
 SVG = "image/svg+xml; charset=utf-8"
@@ -51,6 +51,12 @@ def page(
     }
     wanted = live if live and request.GET.get("part") == "live" else template
     return answer(request, render_to_string(wanted, whole, request=request), HTML, vary=vary, code=code)
+
+
+def not_found(request: HttpRequest, why: str, *, text: str) -> HttpResponseBase:
+    """The page for a name that nobody has, with those most like ``text``."""
+    found = status.search(text.replace("-", " "), limit=6)
+    return page(request, "404.html", {"why": why, "found": found}, now=clock.now(), code=404)
 
 
 def drawing(request: HttpRequest, template: str, context: Mapping[str, object]) -> HttpResponseBase:

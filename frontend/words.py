@@ -15,13 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from reports.status import region as region_named
-from reports.status.answers import (
-    HomeStatus,
-    IncidentStatus,
-    RegionLink,
-    RegionState,
-    ServiceStatus,
-)
+from reports.status.answers import CountryState, IncidentStatus, RegionLink
 from reports.status.nesting import parts
 
 STATE_NAMES = {
@@ -164,6 +158,9 @@ def multiple(reports: float, expected: float) -> str:
     if expected < 0.05:
         return ""
     ratio = reports / expected
+    if ratio >= 100:
+        # Of what is usually rare, any outage is a thousand times that: the number would only impress.
+        return _("more than 100 times the usual")
     number = f"{ratio:.1f}" if ratio < 10 else f"{ratio:,.0f}"
     return _("{n} times the usual").format(n=number)
 
@@ -211,116 +208,6 @@ def _places(links: Sequence[RegionLink]) -> str:
     return _("{regions} of {country}").format(regions=regions(len(links)), country=place(country))
 
 
-def home_verdict(home: HomeStatus, *, stale: bool) -> str:
-    """What is down now, in one sentence. A site that has not looked does not say that nothing is down."""
-    names = [status.link.name for status in home.down if status.state in ("down", "unknown")]
-    coming = [status.link.name for status in home.down if status.state in ("recovering", "restored")]
-    if not names and coming:
-        return ngettext("{names} is coming back.", "{names} are coming back.", len(coming)).format(
-            names=listing(coming)
-        )
-    if not names and stale:
-        return _("We cannot say what is down right now.")
-    if not names:
-        return _("Nothing is down right now.")
-    if len(names) > 3:
-        return _("{n} services are down right now.").format(n=len(names))
-    if coming:
-        return _("{down} down right now; {coming} coming back.").format(
-            down=_with_verb(names, most=3), coming=_with_verb(coming, most=2)
-        )
-    return _("{names} down right now.").format(names=_with_verb(names, most=3))
-
-
-def _with_verb(names: Sequence[str], *, most: int) -> str:
-    return ngettext("{names} is", "{names} are", len(names)).format(names=listing(names, most=most))
-
-
-def service_verdict(status: ServiceStatus, now: datetime) -> SafeString:
-    """Whether the service is down, where and since when, in one sentence."""
-    name = status.link.name
-    worst = [region.region for region in status.down if region.state == "down"]
-    back = len(parts([region.region for region in status.restored]))
-    if status.state == "down" and status.since:
-        sentence = (
-            _("{service} is down in {where} since {since}, and back in {back}.")
-            if back
-            else _("{service} is down in {where} since {since}.")
-        )
-        where = _places(worst) if worst else regions(status.regions_down)
-        return format_html(sentence, service=name, where=where, since=moment(status.since, now), back=regions(back))
-    if status.state == "recovering" and status.since:
-        coming = [region.region for region in status.down if region.state == "recovering"]
-        sentence = (
-            _("{service} is coming back in {where}; it went down at {since}.")
-            if coming
-            else _("{service} is back in {back}; it went down at {since}.")
-        )
-        return format_html(
-            sentence,
-            service=name,
-            where=_places(coming) if coming else "",
-            back=regions(back),
-            since=moment(status.since, now),
-        )
-    if status.echo_of:
-        return format_html(
-            _("{service} itself shows no outage: its reports follow that of {other}."),
-            service=name,
-            other=status.echo_of.name,
-        )
-    if status.state == "restored":
-        return format_html(_("{service} is back everywhere."), service=name)
-    if status.state == "unknown" and not status.incident:
-        return format_html(_("We cannot say right now whether {service} works."), service=name)
-    if status.state == "unknown":
-        return format_html(_("Too few reports to say whether {service} works."), service=name)
-    return format_html(_("No outage of {service} is seen right now."), service=name)
-
-
-def region_verdict(status: ServiceStatus, region: RegionLink, found: RegionState | None, now: datetime) -> SafeString:
-    """Whether the service is down in one region, in one sentence; ``found`` is what was decided for it."""
-    service = status.link.name
-    if found is None and status.state == "unknown" and not status.incident:
-        return format_html(_("We cannot say right now whether {service} works."), service=service)
-    state, at = (found.state, found.since) if found else (status.state, status.since)
-    since = moment(at, now) if at else ""
-    sentence = {
-        "down": _("{service} is down in {region} since {since}.") if since else _("{service} is down in {region}."),
-        "recovering": _("{service} is recovering in {region}: reports fall, but are not yet usual."),
-        "restored": _("{service} is back in {region} since {since}.") if since else _("{service} is back in {region}."),
-        "unknown": _("Too few reports from {region} to say whether {service} works there."),
-        "normal": _("No outage of {service} is seen in {region} right now."),
-    }[state]
-    return format_html(sentence, service=service, region=place(region), since=since)
-
-
-def area_verdict(status: ServiceStatus, area: RegionLink, now: datetime) -> SafeString:
-    """Whether the service is down in an area of which only parts were decided on, in one sentence."""
-    down = [state.region for state in status.down if state.state == "down"]
-    coming = [state.region for state in status.down if state.state == "recovering"]
-    back = len(status.restored)
-    if down and back:
-        sentence = _("{service} is down in {down} of {area} since {since}, and back in {back}.")
-    elif down:
-        sentence = _("{service} is down in {down} of {area} since {since}.")
-    elif coming:
-        sentence = _("{service} is coming back in {coming} of {area}.")
-    elif back:
-        sentence = _("{service} is back in {back} of {area}.")
-    else:
-        sentence = _("Too few reports from {area} to say whether {service} works there.")
-    return format_html(
-        sentence,
-        service=status.link.name,
-        area=place(area),
-        down=regions(len(down)),
-        coming=regions(len(coming)),
-        back=regions(back),
-        since=moment(status.since, now) if status.since else "",
-    )
-
-
 def incident_verdict(incident: IncidentStatus, now: datetime) -> SafeString:
     """The whole incident in one sentence."""
     name = incident.service.name
@@ -364,6 +251,17 @@ def incident_verdict(incident: IncidentStatus, now: datetime) -> SafeString:
     return format_html(
         _("{service} is down in {where} since {onset}."), service=name, where=_places(affected), onset=onset
     )
+
+
+def country_parts(found: CountryState) -> str:
+    """How many parts of a country are in which state: ``9 down, 4 back``."""
+    told = (
+        (found.down, ngettext("{n} down", "{n} down", found.down)),
+        (found.recovering, ngettext("{n} recovering", "{n} recovering", found.recovering)),
+        (found.restored, ngettext("{n} back", "{n} back", found.restored)),
+        (found.unknown, ngettext("{n} silent", "{n} silent", found.unknown)),
+    )
+    return _(", ").join(text.format(n=number) for number, text in told if number)
 
 
 def state_name(state: str) -> str:

@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from frontend import words
 from frontend.charts import SIDE, STATES
 from frontend.course import Row
-from reports.status.answers import EvidenceFigures, RegionLink
+from reports.status.answers import CountryState, EvidenceFigures, RegionLink
 
 register = template.Library()
 
@@ -151,6 +151,12 @@ def place(link: RegionLink) -> str:
 def regions(number: int) -> str:
     """A number of regions."""
     return words.regions(number)
+
+
+@register.simple_tag
+def country_parts(found: CountryState) -> str:
+    """How many parts of a country are in which state."""
+    return words.country_parts(found)
 
 
 @register.simple_tag

@@ -177,7 +177,7 @@ def _mine(
     request: HttpRequest, found: IncidentStatus, _history: IncidentHistory, wanted: Asked, now: datetime
 ) -> Context:
     """What is said about the reader's region, and the fields to choose it."""
-    context: Context = {"places": places.place_form(request, wanted.region)}
+    context: Context = {"places": places.place_form(places.here(request), about=wanted.region)}
     if wanted.region is None:
         return context
     outages = status.incident_regions(found.ref)

@@ -7,31 +7,52 @@ from django.http.response import HttpResponseBase
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
-from frontend import counts, maps, words
+from frontend import counts, maps, places, verdicts
 from frontend.keeping import keep
 from frontend.responses import data, map_drawing, page
 from reports import clock, status
 from reports.status.health import is_stale
 
+MOST_OVER = 8
+MOST_REPORTED = 8
 
-@keep()
+
+@keep("here", "country", "region", by_country=True)
 @require_safe
 def home(request: HttpRequest) -> HttpResponseBase:
-    """What is down now, the world map, search."""
+    """What is down now, in the world and where the reader is, the world map, search."""
     now = clock.now()
     home = status.home(now=now)
+    here, stale = places.here(request), is_stale(now)
     world = status.world_map(now=now).regions
+    local = [
+        found
+        for each in home.down
+        if here and (found := status.service_status(each.link.slug, now=now, region=here.code))
+    ]
     context = {
         "home": home,
-        "verdict": words.home_verdict(home, stale=is_stale(now)),
-        "verdicts": [
-            (found, words.service_verdict(found, now), found.people_affected, counts.spark(found.link.slug, now))
-            for found in home.down
+        "here": here,
+        "verdict": verdicts.home_verdict(home, stale=stale),
+        "here_sentences": verdicts.here_sentences(local, here.region, stale=stale) if here else (),
+        "places": places.place_form(here),
+        "outages": [
+            (found, verdicts.service_verdict(found, now), counts.spark(found.link.slug, now)) for found in home.down
         ],
+        "over": home.recently_resolved[:MOST_OVER],
+        # What follows an outage asks for an explanation first.
+        "reported": sorted(home.most_reported, key=lambda each: each.echo_of is None)[:MOST_REPORTED],
         "map_states": maps.states(world, with_service=True),
         "map_files": maps.files(state.region.code for state in world),
     }
-    return page(request, "frontend/home.html", context, now=now, live="frontend/_home_live.html")
+    return page(
+        request,
+        "frontend/home.html",
+        context,
+        now=now,
+        live="frontend/_home_live.html",
+        vary=("Accept-Language",),
+    )
 
 
 @keep("theme")
@@ -48,9 +69,14 @@ def services(request: HttpRequest) -> HttpResponseBase:
     """Every service, by category."""
     now = clock.now()
     groups: dict[str, list[object]] = {}
-    for found in status.services(now=now):
-        groups.setdefault(found.link.category_name, []).append(found)
-    context = {"groups": sorted(groups.items())}
+    found = status.services(now=now)
+    for each in found:
+        groups.setdefault(each.link.category_name, []).append(each)
+    context = {
+        "groups": sorted(groups.items()),
+        "number": len(found),
+        "down": [each for each in found if each.incident],
+    }
     return page(request, "frontend/services.html", context, now=now)
 
 
@@ -64,7 +90,8 @@ def search(request: HttpRequest) -> HttpResponseBase:
     if len(found) == 1 or len(exact) == 1:
         link = (exact or list(found))[0]
         return HttpResponseRedirect(reverse("service", args=[link.slug]))
-    return page(request, "frontend/search.html", {"text": text, "found": found}, now=now)
+    services = [each for link in found if (each := status.service_status(link.slug, now=now))]
+    return page(request, "frontend/search.html", {"text": text, "found": services}, now=now)
 
 
 @require_safe

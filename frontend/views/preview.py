@@ -13,7 +13,7 @@ from django.utils.html import strip_tags
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
-from frontend import course, maps, previews, words
+from frontend import course, maps, previews, verdicts, words
 from frontend.keeping import keep
 from reports import clock, status
 from reports.status.health import is_stale
@@ -30,7 +30,7 @@ def home(_request: HttpRequest) -> HttpResponseBase:
     now = clock.now()
     found = status.home(now=now)
     with previews.writable():
-        title = words.home_verdict(found, stale=is_stale(now))
+        title = verdicts.home_verdict(found, stale=is_stale(now))
         return _png(title, _as_of(now), {each.region.code: each.state for each in status.world_map(now=now).regions})
 
 
@@ -44,7 +44,7 @@ def service(_request: HttpRequest, slug: str) -> HttpResponseBase:
         raise Http404
     states = {each.region.code: each.state for each in shown.regions if not maps.by_the_world(each)}
     with previews.writable():
-        return _png(_plain(words.service_verdict(found, now)), _as_of(now), states)
+        return _png(_plain(verdicts.service_verdict(found, now)), _as_of(now), states)
 
 
 @keep(slow=True)

@@ -32,6 +32,8 @@ MOST_REPORTED = 12
 MOST_RESOLVED = 30
 MOST_PROBLEMS = 5
 WEEK = 7 * 1440
+# Where fewer reports an hour are usual, no outage could be told from an ordinary hour.
+ENOUGH_TO_SAY = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -270,26 +272,31 @@ def _whole_status(entry: Entry, region: int, now: Picture) -> ServiceStatus:
 
 
 def _within(status: ServiceStatus, entry: Entry, region: int, now: Picture) -> ServiceStatus:
-    incident = now.ongoing.get(entry.id)
+    incident, decided = now.ongoing.get(entry.id), None
     lineage, links = catalogue.tree().lineage, catalogue.links()
     inside = {link.code for link, line in zip(links, lineage, strict=True) if region in line}
     states = {i: state for i, state in incident.regions.items() if links[i].code in inside} if incident else {}
     state, since = "normal", None
     if incident:
-        decided = next((i for i in lineage[region].tolist() if i in incident.regions), None)
+        # That it is down in the world as a whole says that it is down somewhere, not here.
+        decided = next((i for i in lineage[region].tolist() if i > 0 and i in incident.regions), None)
         if decided is not None:
             state, since = incident.regions[decided]
         elif states:
             state, since = min(states.values(), key=lambda pair: (SEVERITY[pair[0]], pair[1]))
         if decided is not None and decided != region:
             states = {region: (state, since), **states} if since else states
-    if state == "normal":
-        state, since = ("unknown" if now.stale else "normal"), None
     regions = _region_states(entry, states, hour=now.hour)
+    if decided is not None and decided != region and region in regions:
+        regions[region] = replace(regions[region], covered_by=links[decided].code)
     reports, working = now.hour.of(entry.id)
     start = now.minute - figures.HOUR_MINUTES
     here = np.array([region], dtype=np.int64)
     expected = figures.expectation().within(entry.index, here, start=start, end=now.minute)
+    if state == "normal":
+        # Beside an outage elsewhere, the silence of a place that is always silent says nothing.
+        silent = incident is not None and decided is None and expected[0] < ENOUGH_TO_SAY
+        state, since = ("unknown" if now.stale or silent else "normal"), None
     down = [r for r in regions.values() if r.state not in ("restored", "normal")]
     restored = [r for r in regions.values() if r.state == "restored"]
     if incident is None:

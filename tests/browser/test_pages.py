@@ -158,7 +158,7 @@ def test_a_report_without_javascript(scene: None, browser: Browser, live_site: s
         # Another country: its parts are one press away.
         page.goto("/services/whatsapp/")
         page.select_option("#country", "BR")
-        page.get_by_role("button", name="Show the parts of the country").click()
+        page.get_by_role("button", name="Show what is so there, and the parts of that country").click()
         assert page.locator("#region option[value='BR-SP']").count() == 1
 
 

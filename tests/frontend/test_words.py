@@ -62,6 +62,7 @@ def test_no_ratio_where_next_to_nothing_was_expected() -> None:
     assert words.multiple(7, 0.01) == ""
     assert words.multiple(31, 2) == "16 times the usual"
     assert words.multiple(3, 2) == "1.5 times the usual"
+    assert words.multiple(984, 0.3) == "more than 100 times the usual"
 
 
 def test_an_interval_names_both_sides_where_they_differ() -> None:

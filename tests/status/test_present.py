@@ -80,6 +80,16 @@ def test_people_are_counted_once_where_regions_nest(world: World):
     assert whatsapp().people_affected == people["GB"] - people["GB-SCT"] + people["US-CA"]
 
 
+def test_beside_an_outage_only_a_place_that_usually_speaks_is_called_normal(world: World):
+    watch(baseline=learn())
+    incident = open_incident(world.whatsapp)
+    take_down(incident, world.regions["001"])
+    take_down(incident, world.regions["BR-SP"])
+    assert whatsapp("GB-ENG").state == "normal"
+    # The world as a whole is down, which is no region's own state.
+    assert (whatsapp("IN").state, whatsapp("IN").since) == ("unknown", None)
+
+
 def test_the_last_hour_counts_whole_minutes_and_rolls_regions_up(world: World):
     watch()
     staggered(world)
@@ -111,7 +121,8 @@ def test_a_region_takes_its_countrys_state_or_the_worst_of_what_lies_in_it(world
     assert whatsapp("GB-SCT").state == "recovering"
     assert whatsapp("BR-SP").state == "restored"
     assert (whatsapp("US-CA").state, whatsapp("US-CA").incident) == ("normal", None)
-    assert whatsapp("IN").state == "normal"
+    # Nobody knows how many reports from India are usual: their absence says nothing beside an outage elsewhere.
+    assert whatsapp("IN").state == "unknown"
     snapshots.forget()
     take_down(Incident.objects.get(ref="OUT-2026-0002"), world.regions["IN"])
     gujarat = status.service_status("instagram", now=NOW, region="IN-GJ")

@@ -32,3 +32,8 @@ export function remember({ country = "", region = "" }) {
   }
   if (here() !== before) document.dispatchEvent(new CustomEvent("outagemap:here"));
 }
+
+// Another page of the site, in another tab, may have been told.
+addEventListener("storage", ({ key }) => {
+  if (key === KEY) document.dispatchEvent(new CustomEvent("outagemap:here"));
+});

@@ -1,12 +1,16 @@
 // Keeps a page current while somebody looks at it: asks for its living parts again, with the tag of what it has, so
 // that nothing new costs a 304. A hidden page asks nothing.
 
+import { here } from "./here.js";
+
 const main = document.querySelector("main[data-refresh]");
 const seconds = Number(main?.dataset.refresh || 0);
 let tag = null;
+let asked = "";
 let timer = 0;
 let failures = 0;
 let asking = false;
+let again = false;
 // The names of the parts that we hold, where the server gives them names: it need not send those again.
 let held = null;
 // What the server last wrote into each living part, before any script touched it.
@@ -15,8 +19,21 @@ const written = new Map([...document.querySelectorAll("[data-live]")].map((part)
 function address() {
   const url = new URL(location.href);
   url.searchParams.set("part", "live");
+  if (answersHere() && here()) url.searchParams.set("here", here());
   url.hash = "";
   return url;
+}
+
+/** Whether the page tells what is so where its reader is, and its address does not say already where that is. */
+function answersHere() {
+  const asked = new URLSearchParams(location.search);
+  return document.querySelector("[data-here]") && !asked.has("here") && !asked.has("country");
+}
+
+/** What the page was made for is not where its reader is: asked for anew at once. */
+function catchUp() {
+  const made = document.querySelector("[data-here]")?.dataset.here;
+  if (answersHere() && here() && here() !== made) ask();
 }
 
 function swap(html) {
@@ -34,6 +51,7 @@ function swap(html) {
     const open = new Set([...present.querySelectorAll("details[open][id]")].map((details) => details.id));
     written.set(next.dataset.live, next.innerHTML);
     present.replaceChildren(...next.childNodes);
+    if ("here" in next.dataset) present.dataset.here = next.dataset.here;
     present.querySelectorAll("details[id]").forEach((details) => { details.open = open.has(details.id); });
     changed = true;
   }
@@ -47,11 +65,18 @@ function say(problem) {
 }
 
 async function ask() {
-  if (asking || document.hidden) return;
+  if (document.hidden) return;
+  // Something else was wanted while an answer was on its way.
+  again = asking;
+  if (asking) return;
   asking = true;
   try {
+    const url = address().href;
+    // The tag of one place's page says nothing about another's.
+    if (url !== asked) tag = held = null;
+    asked = url;
     const headers = { ...(tag && { "If-None-Match": tag }), ...(held && { "Pieces-Held": held }) };
-    const answer = await fetch(address(), { headers, cache: "no-store" });
+    const answer = await fetch(url, { headers, cache: "no-store" });
     if (answer.status === 200) {
       const whole = swap(await answer.text());
       // A part that was left as it is has to come once more.
@@ -67,7 +92,8 @@ async function ask() {
     asking = false;
   }
   say(failures > 1);
-  plan();
+  if (again) ask();
+  else plan();
 }
 
 function plan() {
@@ -80,5 +106,7 @@ if (seconds > 0) {
     clearTimeout(timer);
     if (!document.hidden) ask();
   });
+  document.addEventListener("outagemap:here", catchUp);
   plan();
+  catchUp();
 }

@@ -1,7 +1,7 @@
 // Reporting without leaving the page. "It is down for me" asks what fails with one more tap, but does not depend on it:
 // whoever goes away or waits has been counted all the same. Without this module the form posts as a form.
 
-import { remember, remembered } from "./here.js";
+import { setUpPlace } from "./where.js";
 import { solve } from "./proof.js";
 
 const form = document.querySelector("form[data-report]");
@@ -23,29 +23,9 @@ function setUp() {
   const answer = form.querySelector("[data-answer]");
   const kinds = [...form.querySelectorAll("button[name=kind]")];
   const problems = form.querySelector("[data-problems]");
-  const country = form.elements.country;
-  const region = form.elements.region;
+  const place = setUpPlace(form, { preset: "preset" in form.dataset });
   let waiting = null;
   let checking = null;
-
-  const place = () => (region.value && !region.closest("[data-part]").hidden ? region.value : country.value);
-
-  async function fillRegions(chosen, wanted) {
-    const part = region.closest("[data-part]");
-    const source = chosen && chosen !== "001" ? await fetch(`${form.dataset.regions}?country=${chosen}`).catch(() => null) : null;
-    const found = source?.ok ? (await source.json()).regions : [];
-    region.replaceChildren(region.options[0], ...found.map(({ code, name }) => new Option(name, code)));
-    region.value = found.some(({ code }) => code === wanted) ? wanted : "";
-    part.hidden = found.length === 0;
-  }
-
-  function pointHere() {
-    const here = form.querySelector("[data-here]");
-    if (!here) return;
-    const link = here.querySelector("a");
-    here.hidden = place() === "001";
-    link.href = `${link.dataset.hereBase}${place()}/`;
-  }
 
   const say = (text, failed = false) => {
     answer.classList.toggle("error", failed);
@@ -146,30 +126,13 @@ function setUp() {
     if (waiting) clearTimeout(waiting.timer);
     waiting = null;
     delete problems.dataset.open;
-    remember({ country: country.value, region: region.value });
-    const report = { id: newId(), service: form.dataset.service, region: place(), kind };
+    const report = { id: newId(), service: form.dataset.service, region: place.code(), kind };
     if (kind === "down" && choices.children.length) ask(report);
     else send(report);
   });
   document.addEventListener("visibilitychange", () => {
     if (document.hidden) finish(undefined, { leaving: true });
   });
-  country.addEventListener("change", async () => {
-    await fillRegions(country.value, "");
-    pointHere();
-  });
-  region.addEventListener("change", pointHere);
-
-  const known = remembered();
-  const preset = form.dataset.preset;
-  if (!preset && known.country && known.country !== country.value) {
-    country.value = known.country;
-    fillRegions(known.country, known.region).then(pointHere);
-  } else if (!preset && known.region) {
-    region.value = known.region;
-    if (region.value !== known.region) region.value = "";
-    pointHere();
-  }
 }
 
 if (form) setUp();

@@ -1,0 +1,366 @@
+"""Whether a service is down, in a sentence: where the reader is, elsewhere, and what else of its provider is.
+
+Every sentence is whole, with names for what varies, because languages order words differently; a number decides its
+form. None says more than the figures do: silence is "too few reports to say", never "fine".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from frontend.words import listing, moment, place
+from reports import status
+from reports.status.answers import HomeStatus, RegionLink, RegionState, ServiceStatus
+from reports.status.nesting import parts
+
+MOST_NAMED = 2
+"""Places named in one go; where there are many more, the rest is counted."""
+
+MOST_PEOPLE = 0.5
+"""Where more than this share of a country's people live where it is down, it is said of the country."""
+
+_STATES = ("down", "recovering", "restored")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a reader is told first, the most important sentence first; empty ones have nothing to say."""
+
+    headline: SafeString
+    elsewhere: SafeString | str = ""
+    siblings: tuple[str, ...] = ()
+
+
+def verdict(
+    whole: ServiceStatus,
+    *,
+    now: datetime,
+    region: RegionLink | None = None,
+    local: ServiceStatus | None = None,
+    siblings: Sequence[ServiceStatus] = (),
+) -> Verdict:
+    """The service in ``region`` first, where ``local`` is its status there; in the world where there is none."""
+    beside = sibling_sentences(whole, siblings)
+    if region is None or local is None:
+        return Verdict(service_verdict(whole, now), siblings=beside)
+    return Verdict(here_verdict(local, region, whole, now), elsewhere_verdict(whole, region, now), beside)
+
+
+# --- the world --------------------------------------------------------------------------------------------------------
+
+
+def service_verdict(found: ServiceStatus, now: datetime) -> SafeString:
+    """Whether the service is down, where and since when, in one sentence about the whole world."""
+    down, coming, back = (_countries(found, state) for state in _STATES)
+    if found.state == "down" and found.since:
+        if down and back:
+            sentence = _("{service} is down in {down} since {since}, and back in {back}.")
+        elif down:
+            sentence = _("{service} is down in {down} since {since}.")
+        else:
+            sentence = _("{service} is down since {since}; no single country has enough reports to be named.")
+    elif found.state == "recovering" and found.since:
+        if coming:
+            sentence = _("{service} is coming back in {coming}; it went down at {since}.")
+        elif back:
+            sentence = _("{service} is back in {back}; it went down at {since}.")
+        else:
+            sentence = _("{service} is coming back; it went down at {since}.")
+    else:
+        return _no_outage(found)
+    since = moment(found.since, now)
+    return format_html(sentence, service=found.link.name, down=down, coming=coming, back=back, since=since)
+
+
+def _no_outage(found: ServiceStatus) -> SafeString:
+    service = found.link.name
+    if found.state == "unknown" and not found.incident:
+        return format_html(_("We cannot say right now whether {service} works."), service=service)
+    if found.echo_of:
+        sentence = _("{service} itself shows no outage: its reports follow that of {other}.")
+        return format_html(sentence, service=service, other=found.echo_of.name)
+    if found.state == "unknown":
+        return format_html(_("Too few reports to say whether {service} works."), service=service)
+    return format_html(_("No outage of {service} is seen right now."), service=service)
+
+
+def _countries(found: ServiceStatus, state: str) -> str:
+    """The countries in a state by name, the most affected first; of one that is alone, its parts."""
+    there = [each for each in found.countries if each.state == state]
+    if len(there) == 1 and len(found.countries) == 1:
+        (country,) = there
+        rows = [each.region for each in (*found.down, *found.restored) if each.state == state]
+        if rows and country.region not in rows:
+            return _some_of(country.region, rows)
+    return _some([place(each.region) for each in there])
+
+
+def _some(countries: Sequence[str]) -> str:
+    """``Brazil, India and 40 more countries``; all of them where only one would be left out."""
+    left = len(countries) - MOST_NAMED
+    if left < 2:
+        return listing(countries, most=MOST_NAMED)
+    return ngettext("{names} and {n} more country", "{names} and {n} more countries", left).format(
+        names=_(", ").join(countries[:MOST_NAMED]), n=f"{left:,}"
+    )
+
+
+def _some_of(area: RegionLink, links: Iterable[RegionLink]) -> str:
+    """``Gujarat, Maharashtra and 6 more parts of India``: the smallest ones decided on, those of most people first; the
+    area itself where most of its people live in them.
+    """
+    links = parts(list(links))
+    if len(links) > 1 and sum(link.population or 0 for link in links) > MOST_PEOPLE * (area.population or 0) > 0:
+        return place(area)
+    names = [place(link) for link in sorted(links, key=lambda link: -(link.population or 0))]
+    left = len(names) - MOST_NAMED
+    if left < 2:
+        return listing(names, most=MOST_NAMED)
+    return ngettext("{names} and {n} more part of {area}", "{names} and {n} more parts of {area}", left).format(
+        names=_(", ").join(names[:MOST_NAMED]), n=f"{left:,}", area=place(area)
+    )
+
+
+# --- where the reader is ----------------------------------------------------------------------------------------------
+
+
+def here_verdict(local: ServiceStatus, region: RegionLink, whole: ServiceStatus, now: datetime) -> SafeString:
+    """Whether the service is down in one region, in one sentence; ``local`` is its status there."""
+    known = (*local.down, *local.restored)
+    own = next((state for state in known if state.region == region), None)
+    inside = [state for state in known if state.region != region]
+    if own is None and inside:
+        return _parts_verdict(local, region, inside, now)
+    state, at = (own.state, own.since) if own else (local.state, None)
+    back = _some_of(region, [each.region for each in inside if each.state == "restored"])
+    if own is None and state == "unknown" and not whole.incident:
+        sentence = _("We cannot say right now whether {service} works.")
+    elif state == "down" and at and back:
+        sentence = _("{service} is down in {region} since {since}, and back in {back}.")
+    elif state == "down" and at:
+        sentence = _("{service} is down in {region} since {since}.")
+    elif state == "recovering":
+        sentence = _("{service} is coming back in {region}: reports fall, but are not yet usual.")
+    elif state == "restored" and at:
+        sentence = _("{service} is back in {region} since {since}.")
+    elif state == "unknown":
+        sentence = _("Too few reports from {region} to say whether {service} works there.")
+    elif whole.echo_of and not whole.incident:
+        sentence = _("{service} itself shows no outage in {region}: its reports follow that of {other}.")
+    else:
+        sentence = _("No outage of {service} is seen in {region} right now.")
+    return format_html(
+        sentence,
+        service=local.link.name,
+        region=place(region),
+        back=back,
+        since=moment(at, now) if at else "",
+        other=whole.echo_of.name if whole.echo_of else "",
+    )
+
+
+def _parts_verdict(local: ServiceStatus, area: RegionLink, inside: Sequence[RegionState], now: datetime) -> SafeString:
+    """Of an area in which only parts were decided on."""
+    of = {state: [each for each in inside if each.state == state] for state in _STATES}
+    down, coming, back = (_some_of(area, [each.region for each in of[state]]) for state in _STATES)
+    since = min((each.since for each in of["down"] if each.since), default=None)
+    last = max((each.since for each in of["restored"] if each.since), default=None)
+    silent = any(each.state == "unknown" for each in inside)
+    number = len(parts([each.region for each in of["restored"]]))
+    if down and back:
+        sentence = _("{service} is down in {down} since {since}, and back in {back}.")
+    elif down:
+        sentence = _("{service} is down in {down} since {since}.")
+    elif coming and back:
+        sentence = _("{service} is coming back in {coming}, and is back in {back}.")
+    elif coming:
+        sentence = _("{service} is coming back in {coming}.")
+    elif back and silent:
+        sentence = _("{service} is back in {back}.")
+    elif back and number == 1:
+        sentence = _("{service} is back in {back} since {last}.")
+    elif back:
+        sentence = _("{service} is back in {area}: in all {n} parts that were down, in the last of them since {last}.")
+    else:
+        sentence = _("Too few reports from {area} to say whether {service} works there.")
+    return format_html(
+        sentence,
+        service=local.link.name,
+        area=place(area),
+        down=down,
+        coming=coming,
+        back=back,
+        n=number,
+        since=moment(since, now) if since else "",
+        last=moment(last, now) if last else "",
+    )
+
+
+def elsewhere_verdict(whole: ServiceStatus, region: RegionLink, now: datetime) -> SafeString:
+    """What is the case outside the region, in one sentence; empty where nothing is, nor was."""
+    if not whole.incident and not whole.countries:
+        return SafeString("")
+    down, coming, back = (_some(_places_outside(whole, region, state)) for state in _STATES)
+    if down and back:
+        sentence = _("Elsewhere, {service} is down in {down}, and back in {back}.")
+    elif down:
+        sentence = _("Elsewhere, {service} is down in {down}.")
+    elif coming and back:
+        sentence = _("Elsewhere, {service} is coming back in {coming}, and is back in {back}.")
+    elif coming:
+        sentence = _("Elsewhere, {service} is coming back in {coming}.")
+    elif back:
+        sentence = _("Elsewhere, {service} was down today and is back in {back}.")
+        if whole.incident:
+            sentence = _("Elsewhere, {service} is back in {back}.")
+    elif whole.state == "down" and whole.since and not whole.countries:
+        sentence = _("In the world as a whole, {service} is down since {since}.")
+    else:
+        sentence = _("Elsewhere, no outage of {service} is seen.")
+    return format_html(
+        sentence,
+        service=whole.link.name,
+        down=down,
+        coming=coming,
+        back=back,
+        since=moment(whole.since, now) if whole.since else "",
+    )
+
+
+def _places_outside(whole: ServiceStatus, region: RegionLink, state: str) -> list[str]:
+    country = region.code[:2]
+    names = [place(each.region) for each in whole.countries if each.state == state and each.region.code != country]
+    beside = [
+        each
+        for each in (*whole.down, *whole.restored)
+        if each.state == state and each.region.code[:2] == country and not _lies_in(each.region, region)
+    ]
+    own = status.region(country)
+    # The country of which the region is a part tells of itself where it was decided on as a whole.
+    if beside and own and own != region:
+        names.insert(0, _("other parts of {country}").format(country=place(own)))
+    return names
+
+
+def _lies_in(link: RegionLink, region: RegionLink) -> bool:
+    """Whether ``link`` is the region, lies in it, or holds it."""
+    return region.code in _lineage(link) or link.code in _lineage(region)
+
+
+def _lineage(link: RegionLink) -> list[str]:
+    found, above = [link.code], link.parent
+    while above and (parent := status.region(above)):
+        found.append(above)
+        above = parent.parent
+    return found
+
+
+def sibling_sentences(found: ServiceStatus, siblings: Sequence[ServiceStatus]) -> tuple[str, ...]:
+    """What the other services of the provider do, while one of them, or this one, is not normal."""
+    affected = [each.link.name for each in siblings if each.state in ("down", "recovering")]
+    fine = [each.link.name for each in siblings if each.state == "normal"]
+    sentences = []
+    if affected and found.incident:
+        sentences.append(ngettext("{names} is down too.", "{names} are down too.", len(affected)))
+    elif affected:
+        sentences.append(
+            ngettext(
+                "{names}, of the same provider, is down.", "{names}, of the same provider, are down.", len(affected)
+            )
+        )
+    told = [sentence.format(names=listing(affected)) for sentence in sentences]
+    if fine and (found.incident or affected):
+        told.append(
+            ngettext("{names} shows no outage.", "{names} show no outage.", len(fine)).format(names=listing(fine))
+        )
+    return tuple(told)
+
+
+def provider_verdict(name: str, services: Sequence[ServiceStatus]) -> str:
+    """Which of a provider's services are down, in one sentence."""
+    down = [each.link.name for each in services if each.state == "down"]
+    coming = [each.link.name for each in services if each.state == "recovering"]
+    if down:
+        return ngettext("{names} is down right now.", "{names} are down right now.", len(down)).format(
+            names=listing(down)
+        )
+    if coming:
+        return ngettext("{names} is coming back.", "{names} are coming back.", len(coming)).format(
+            names=listing(coming)
+        )
+    if any(each.state == "unknown" for each in services):
+        return _("We cannot say right now whether all services of {provider} work.").format(provider=name)
+    return _("No outage of a service of {provider} is seen right now.").format(provider=name)
+
+
+# --- the home page ----------------------------------------------------------------------------------------------------
+
+
+def home_verdict(home: HomeStatus, *, stale: bool) -> str:
+    """What is down now, in one sentence. A site that has not looked does not say that nothing is down."""
+    names = [each.link.name for each in home.down if each.state in ("down", "unknown")]
+    coming = [each.link.name for each in home.down if each.state in ("recovering", "restored")]
+    if not names and coming:
+        return ngettext("{names} is coming back.", "{names} are coming back.", len(coming)).format(
+            names=listing(coming)
+        )
+    if not names and stale:
+        return _("We cannot say what is down right now.")
+    if not names:
+        return _("Nothing is down right now.")
+    if len(names) > 3:
+        return _("{n} services are down right now.").format(n=len(names))
+    down = ngettext("{names} is down right now.", "{names} are down right now.", len(names)).format(
+        names=listing(names)
+    )
+    if not coming:
+        return down
+    back = ngettext("{names} is coming back.", "{names} are coming back.", len(coming)).format(
+        names=listing(coming, most=2)
+    )
+    return _("{first} {second}").format(first=down, second=back)
+
+
+def here_sentences(local: Sequence[ServiceStatus], region: RegionLink, *, stale: bool) -> tuple[str, ...]:
+    """Which of the services that are down somewhere are down where the reader is; ``local`` are they, there."""
+    names: dict[str, list[str]] = {}
+    for each in local:
+        names.setdefault(each.state, []).append(each.link.name)
+    where = place(region)
+    if not local:
+        return () if stale else (_("Nothing is seen down in {region} either.").format(region=where),)
+    found = []
+    if down := names.get("down"):
+        found.append(
+            ngettext("In {region}, {names} is down.", "In {region}, {names} are down.", len(down)).format(
+                region=where, names=listing(down)
+            )
+        )
+    if coming := names.get("recovering"):
+        found.append(
+            ngettext(
+                "In {region}, {names} is coming back.", "In {region}, {names} are coming back.", len(coming)
+            ).format(region=where, names=listing(coming))
+        )
+    if back := names.get("restored"):
+        found.append(
+            ngettext("In {region}, {names} is back.", "In {region}, {names} are back.", len(back)).format(
+                region=where, names=listing(back)
+            )
+        )
+    if found:
+        return tuple(found)
+    if silent := names.get("unknown"):
+        return (
+            _("Too few reports from {region} to say whether {names} works there.").format(
+                region=where, names=listing(silent)
+            ),
+        )
+    return (_("None of it is seen in {region}.").format(region=where),)
