@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import path
 from django.views.generic.base import RedirectView
 
-from frontend.views import about, article, incident, incident_data, present, preview, report, service
+from frontend.views import about, article, back, incident, incident_data, present, preview, push, report, service
 
 urlpatterns = [
     path("", present.home, name="home"),
@@ -20,6 +20,8 @@ urlpatterns = [
     path("services/<slug:slug>/preview.png", preview.service, name="service-preview"),
     path("services/<slug:slug>/report/", report.report, name="report"),
     path("services/<slug:slug>/reported/", report.reported, name="reported"),
+    path("services/<slug:slug>/back/", back.back, name="back"),
+    path("services/<slug:slug>/back.json", back.standing, name="standing"),
     path("services/<slug:slug>/<str:code>/", service.region, name="region"),
     path("providers/<slug:slug>/", service.provider, name="provider"),
     path("incidents/", incident.incidents, name="incidents"),
@@ -35,6 +37,9 @@ urlpatterns = [
     path("methodology/recompute.py", about.recompute, name="recompute"),
     path("privacy/", about.privacy, name="privacy"),
     path("status/", about.own_status, name="status"),
+    path("sw.js", push.worker, name="service-worker"),
+    path("push/key.json", push.key, name="push-key"),
+    path("push/subscriptions/", push.subscriptions, name="push-subscriptions"),
     path("readyz", about.readyz, name="readyz"),
     # Browsers ask for it unasked.
     path("favicon.ico", RedirectView.as_view(url="/static/frontend/logo.svg"), name="favicon"),

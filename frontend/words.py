@@ -312,5 +312,12 @@ def report_words(name: str) -> str:
             "cancel": _("Stop"),
             "cancelled": _("Stopped. Your report was not sent."),
             "again": _("Try again"),
+            "tell": _("Tell me when it is back here"),
+            "told": _("You will be told once, by a notification, when it seems to be back here."),
+            "denied": _(
+                "Your browser allows no notification from here. You are asked when you come back to this page."
+            ),
+            "failed": _("Notifications cannot be had in this browser just now. You are asked when you come back."),
+            "tellLater": _("No more can be told just now. You are asked when you come back to this page."),
         }
     )

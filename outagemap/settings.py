@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,15 @@ STANDBY_MB = environment.number("STANDBY_MB", default=128, low=1, high=65536)
 # Lists of the operator's own, by which networks are judged (reports/intake/origin.py): read when the web server starts.
 HOSTING_NETWORKS = environment.file("HOSTING_NETWORKS")
 NETWORK_COUNTRIES = environment.file("NETWORK_COUNTRIES")
+# The key that web push messages are signed with (empty: made of SECRET_KEY), and whom a push service may write to.
+VAPID_PRIVATE_KEY = environment.text("VAPID_PRIVATE_KEY")
+if VAPID_PRIVATE_KEY and not re.fullmatch(r"[A-Za-z0-9_-]{43}", VAPID_PRIVATE_KEY):
+    raise environment.refuse("VAPID_PRIVATE_KEY", "(hidden)", "32 bytes in base64url, 43 characters")
+PUSH_CONTACT = environment.text("PUSH_CONTACT") or f"https://{next(iter(ALLOWED_HOSTS)).lstrip('.*') or 'localhost'}"
+if not PUSH_CONTACT.startswith(("mailto:", "https://")):
+    raise environment.refuse("PUSH_CONTACT", PUSH_CONTACT, "mailto: and an address, or an https:// URL")
+# Whether messages may go to machines in a private network: for push services and receivers of one's own.
+ALLOW_PRIVATE_TARGETS = environment.flag("ALLOW_PRIVATE_TARGETS", default=False)
 LOG_LEVEL = environment.text("LOG_LEVEL", "INFO").upper()
 # The scenario whose clock the whole site follows; empty: the real clock.
 REPLAY = environment.text("REPLAY")
@@ -171,10 +181,16 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TIMEZONE = "UTC"
 # One queue for each rhythm, so that a long refit delays no watch cycle and a long drain no decision.
 CELERY_TASK_DEFAULT_QUEUE = "slow"
-CELERY_TASK_ROUTES = {"reports.tasks.drain": {"queue": "drain"}, "reports.tasks.watch": {"queue": "watch"}}
+CELERY_TASK_ROUTES = {
+    "reports.tasks.drain": {"queue": "drain"},
+    "reports.tasks.watch": {"queue": "watch"},
+    # Waits for other people's machines: nothing of ours may wait for it, and no what-if hold up good news.
+    "reports.tasks.tell": {"queue": "tell"},
+}
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "beat-schedule")
 DRAIN_EVERY = timedelta(seconds=1)
 WATCH_EVERY = timedelta(seconds=2 if REPLAY else 10)
+TELL_EVERY = timedelta(seconds=10)
 # Acknowledged early: a lost run costs nothing, since the next takes up where the last stopped. What is still queued
 # when the next one is due expires, so that a pause of the worker leaves no pile behind.
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
@@ -187,6 +203,11 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         "task": "reports.tasks.watch",
         "schedule": WATCH_EVERY,
         "options": {"expires": WATCH_EVERY.total_seconds()},
+    },
+    "tell": {
+        "task": "reports.tasks.tell",
+        "schedule": TELL_EVERY,
+        "options": {"expires": TELL_EVERY.total_seconds()},
     },
     "keep-partitions": {
         "task": "reports.tasks.keep_partitions",

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 
 from celery import shared_task
 from django.conf import settings
 
 from reports import clock, partitions
+from reports.audience import deliveries, returns
 from reports.incidents import watch as watching
 from reports.incidents import what_if as asking
 from reports.intake import catalogue, guard, recovery
 from reports.intake.drain import drain as drain_once
 
+TELL_SECONDS = 8.0
 # A run ends about when the next one is due: a long one would hold up what waits behind it in the queue.
 DRAIN_SECONDS = 5.0
 
@@ -53,3 +56,23 @@ def refit_baseline() -> None:
 def answer_what_if(pk: int) -> None:
     """Works out what other settings would have done."""
     asking.work(pk, now=clock.now, seconds=time.monotonic)
+
+
+@shared_task(name="reports.tasks.tell")
+def tell() -> None:
+    """Tells those who wished to know what has come true, as many as fit into a few seconds."""
+    end = time.monotonic() + TELL_SECONDS
+    deliveries.tidy(now=_real_now())
+    returns.find(now=_real_now(), site=clock.now())
+    while time.monotonic() < end:
+        sent = deliveries.send_due(
+            compose=lambda delivery: returns.message(delivery, site=clock.now()),
+            now=_real_now,
+        )
+        if not sent.tried:
+            return
+
+
+def _real_now() -> datetime:
+    """The time outside, which a replaying site's messages live by too: push services know no other."""
+    return datetime.now(UTC)

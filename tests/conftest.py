@@ -136,7 +136,7 @@ def celery_worker_process(transactional_db: None, broker: str, data_dir: Path) -
     import redis
 
     redis.from_url(broker).flushdb()
-    command = ["celery", "-A", "outagemap", "worker", "--pool", "solo", "--queues", "drain,watch,slow"]
+    command = ["celery", "-A", "outagemap", "worker", "--pool", "solo", "--queues", "drain,watch,tell,slow"]
     command += ["--without-gossip", "--without-mingle", "--loglevel", "INFO"]
     log = data_dir / "worker.log"
     log.unlink(missing_ok=True)

@@ -20,6 +20,7 @@ ROLES = {
     "web": "granian",
     "worker-drain": "drain@%h",
     "worker-watch": "watch@%h",
+    "worker-tell": "tell@%h",
     "worker-slow": "slow@%h",
     "beat": "beat-schedule",
 }

@@ -46,7 +46,7 @@ def report(request: HttpRequest, slug: str) -> HttpResponseBase:
     except submission.Invalid as invalid:
         return _refused(request, slug, form, invalid.errors)
     except flood.Refusal as refusal:
-        return _turned_away(request, slug, form, refusal)
+        return turned_away(request, slug, form, refusal)
     except inbox.Unavailable:
         return unavailable(request, {name: value for name, value in form.items() if value})
     if coalescer.database_is_away():
@@ -56,7 +56,7 @@ def report(request: HttpRequest, slug: str) -> HttpResponseBase:
     return SeeOther(place)
 
 
-def _turned_away(request: HttpRequest, slug: str, form: Mapping[str, str], refusal: flood.Refusal) -> HttpResponseBase:
+def turned_away(request: HttpRequest, slug: str, form: Mapping[str, str], refusal: flood.Refusal) -> HttpResponseBase:
     """Too much for now, said kindly, with the form as it was filled in. With JavaScript it solves the challenge."""
     proof = isinstance(refusal, flood.ProofNeeded)
     context = {
@@ -80,7 +80,7 @@ def _refused(
 def _form_again(
     request: HttpRequest, slug: str, form: Mapping[str, str], template: str, said: Mapping[str, object], *, code: int
 ) -> HttpResponseBase:
-    link = _service_link(slug)
+    link = service_link(slug)
     context: dict[str, object] = {**said, "link": link}
     if link:
         context |= {
@@ -95,14 +95,16 @@ def _form_again(
 @require_safe
 def reported(request: HttpRequest, slug: str) -> HttpResponseBase:
     """The receipt of a report."""
-    receipt = submission.read_receipt(request.GET.get("receipt", "")[:500])
-    link = _service_link(slug)
+    token = request.GET.get("receipt", "")[:500]
+    receipt = submission.read_receipt(token)
+    link = service_link(slug)
     if receipt is None or link is None or receipt.service != link.slug:
         raise Http404(_("This is no receipt of ours."))
-    context = {"receipt": receipt, "link": link, "region": status.region(receipt.region)}
+    context = {"receipt": receipt, "token": token, "link": link, "region": status.region(receipt.region)}
     return page(request, "frontend/reported.html", context, now=clock.now())
 
 
-def _service_link(slug: str) -> ServiceLink | None:
+def service_link(slug: str) -> ServiceLink | None:
+    """The service with this slug, if there is one."""
     found = status.service_status(slug, now=clock.now())
     return found.link if found else None

@@ -1,6 +1,6 @@
 """The tables. Import models from here."""
 
-from reports.models.audience import ApiKey, Scope
+from reports.models.audience import ApiKey, Channel, Delivery, Scope, Subscription, Wish
 from reports.models.catalogue import (
     Category,
     Problem,
@@ -43,7 +43,9 @@ __all__ = [
     "ApiKey",
     "Baseline",
     "Category",
+    "Channel",
     "CrowdShape",
+    "Delivery",
     "DetectorState",
     "DrainBatch",
     "Evidence",
@@ -68,7 +70,9 @@ __all__ = [
     "ServiceAlias",
     "ServiceDependency",
     "Statement",
+    "Subscription",
     "TimelineEntry",
     "WhatIf",
+    "Wish",
     "Word",
 ]

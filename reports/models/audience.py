@@ -1,7 +1,9 @@
-"""Who else is connected to the site: the keys of partners that report in bulk."""
+"""Who else is connected to the site: the keys of partners that report in bulk, and who wants to be told what."""
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
+
+from reports.models.catalogue import Region, Service
 
 
 class Scope(models.TextChoices):
@@ -36,3 +38,86 @@ class ApiKey(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} ({self.prefix}…)"
+
+
+class Channel(models.TextChoices):
+    """How somebody is told."""
+
+    PUSH = "push", "web push"
+
+
+class Wish(models.TextChoices):
+    """What somebody wants to be told."""
+
+    # Once: the service is back in the region.
+    BACK = "back", "when it is back"
+
+
+class Subscription(models.Model):
+    """Somebody's wish to be told, on one channel.
+
+    ``target`` is where to (for web push the address that the browser's push service gave), ``secret`` what the channel
+    needs beside it. Nothing is sent before ``confirmed_at``; past ``expires_at`` it is deleted. ``worst`` is the worst
+    state of the region since it was made: what is no news is not told. ``language`` is that of the page it was made on.
+    """
+
+    id = models.UUIDField(primary_key=True)
+    channel = models.CharField(max_length=10, choices=Channel)
+    target = models.TextField()
+    # A unique key over long texts would be an index of long texts.
+    target_digest = models.CharField(max_length=32)
+    secret = models.JSONField(default=dict)
+    wish = models.CharField(max_length=10, choices=Wish)
+    service = models.ForeignKey(Service, on_delete=models.CASCADE, related_name="+")
+    region = models.ForeignKey(Region, on_delete=models.CASCADE, related_name="+")
+    severity = models.CharField(max_length=12, blank=True)
+    language = models.CharField(max_length=15, default="en")
+    worst = models.CharField(max_length=12, default="normal")
+    created_at = models.DateTimeField()
+    confirmed_at = models.DateTimeField(null=True, blank=True)
+    expires_at = models.DateTimeField(null=True, blank=True, db_index=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["channel", "target_digest", "wish", "service", "region"],
+                name="one_subscription_per_target_and_wish",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.channel}: {self.wish}, {self.service_id}, {self.region_id}"
+
+
+class Delivery(models.Model):
+    """One message to one subscription, and what became of it.
+
+    ``event`` names what is told: one message about it, however often it is found. Claimed by raising ``attempts`` and
+    putting ``next_attempt_at`` ahead in one conditional update, so that no two workers send it and what a dead one had
+    claimed comes up again. ``dead_at``: given up, for ``fault``.
+    """
+
+    subscription = models.ForeignKey(Subscription, on_delete=models.CASCADE, related_name="deliveries")
+    event = models.CharField(max_length=80)
+    facts = models.JSONField(default=dict)
+    created_at = models.DateTimeField()
+    attempts = models.PositiveSmallIntegerField(default=0)
+    next_attempt_at = models.DateTimeField()
+    delivered_at = models.DateTimeField(null=True, blank=True)
+    dead_at = models.DateTimeField(null=True, blank=True)
+    fault = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        ordering = ["created_at", "id"]
+        verbose_name_plural = "deliveries"
+        constraints = [
+            models.UniqueConstraint(fields=["subscription", "event"], name="one_delivery_per_subscription_and_event"),
+        ]
+        indexes = [
+            models.Index(
+                fields=["next_attempt_at"],
+                condition=models.Q(delivered_at__isnull=True, dead_at__isnull=True),
+                name="deliveries_to_be_made",
+            ),
+        ]

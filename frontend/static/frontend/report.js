@@ -1,22 +1,15 @@
 // Reporting without leaving the page. "It is down for me" asks what fails with one more tap, but does not depend on it:
 // whoever goes away or waits has been counted all the same. Without this module the form posts as a form.
 
+import { keep, settle } from "./back.js";
+import { newId } from "./ids.js";
 import { setUpPlace } from "./where.js";
 import { solve } from "./proof.js";
+import { askToBeTold, canBeTold } from "./tell.js";
 
 const form = document.querySelector("form[data-report]");
 // How long the question of what fails may stay unanswered.
 const PATIENCE = 15000;
-
-function newId() {
-  if (crypto.randomUUID) return crypto.randomUUID();
-  // randomUUID is for secure contexts only; a site in a local network has none.
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  bytes[6] = (bytes[6] & 0x0f) | 0x40;
-  bytes[8] = (bytes[8] & 0x3f) | 0x80;
-  const hex = [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join("-");
-}
 
 function setUp() {
   const words = JSON.parse(form.dataset.words);
@@ -83,6 +76,27 @@ function setUp() {
   function thank(report, body) {
     kinds.forEach((button) => button.setAttribute("aria-pressed", String(button.value === report.kind)));
     say(`${report.kind === "down" ? words.countedDown : words.countedWorking} ${words.receipt} ${body.receipt}`);
+    if (report.kind === "working") return settle(body.service);
+    const what = said(body);
+    keep(what);
+    if (canBeTold()) {
+      answer.append(" ");
+      offer(words.tell, (event) => tell(what, event.target));
+    }
+    return undefined;
+  }
+
+  async function tell(what, button) {
+    button.disabled = true;
+    const outcome = await askToBeTold(what);
+    button.replaceWith(words[outcome]);
+  }
+
+  // What was said and where, in the words of the page: the question whether it is back repeats them.
+  function said({ service, region: code, received_at: at, receipt }) {
+    const { country, region: part } = form.elements;
+    const chosen = [...part.options, ...country.options].find((option) => option.value === code && code !== "001");
+    return { service, name: form.dataset.name, region: code, place: chosen?.dataset.within ?? chosen?.text ?? "", at, receipt };
   }
 
   function retryLater(report, why) {
@@ -132,6 +146,11 @@ function setUp() {
   });
   document.addEventListener("visibilitychange", () => {
     if (document.hidden) finish(undefined, { leaving: true });
+  });
+  const tells = form.querySelector("[data-tell]");
+  tells?.addEventListener("click", () => {
+    if (canBeTold()) tell(said({ service: form.dataset.service, region: place.code() }), tells);
+    else tells.replaceWith(words.failed);
   });
 }
 

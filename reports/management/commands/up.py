@@ -29,7 +29,7 @@ from outagemap.supervisor import Program, Stopped, Supervisor, SupervisorError
 SERVERS, WORK, WEB = 0, 1, 2
 # A database that was killed first replays its log, which may take minutes and must not be cut short.
 RECOVERY_SECONDS = 900.0
-QUEUES = ("drain", "watch", "slow")
+QUEUES = ("drain", "watch", "tell", "slow")
 # The server's own limit is 1,024 connections, idle ones included, and 30 s for a request's head: one slow client
 # could keep everybody else out. A connection costs some kilobytes; a head that takes 5 s is not sent in earnest.
 WEB_LIMITS = ("--backlog", "4096", "--backpressure", "16384", "--http1-header-read-timeout", "5000")

@@ -1,0 +1,10 @@
+/** A random UUID: what is sent again under the same one counts once. */
+export function newId() {
+  if (crypto.randomUUID) return crypto.randomUUID();
+  // randomUUID is for secure contexts only; a site in a local network has none.
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  bytes[6] = (bytes[6] & 0x0f) | 0x40;
+  bytes[8] = (bytes[8] & 0x3f) | 0x80;
+  const hex = [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join("-");
+}

@@ -1,0 +1,160 @@
+"""Requests to addresses that strangers gave us: HTTPS only, never into a private network, no redirect followed.
+
+A name is resolved once, every address it has is looked at, and the connection goes to one of those very addresses: a
+name that means another machine a moment later (DNS rebinding) gains nothing. The certificate must still be the name's.
+"""
+
+from __future__ import annotations
+
+import http.client
+import ipaddress
+import socket
+import ssl
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from urllib.parse import urlsplit
+
+from django.conf import settings
+
+CONNECT_SECONDS = 5.0
+ANSWER_SECONDS = 10.0
+# Whoever answers a byte at a time is cut off.
+WHOLE_SECONDS = 15.0
+URL_LENGTH = 1000
+
+
+class Refused(ValueError):
+    """The address is none that we send to; the message says why."""
+
+
+class Failed(Exception):
+    """No answer: the message says what happened, without the address."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back. ``retry_after`` is in seconds, where the other side asked for it."""
+
+    status: int
+    retry_after: int | None
+
+
+@dataclass(frozen=True)
+class _Place:
+    host: str
+    port: int
+    path: str
+
+
+def check(url: str) -> None:
+    """Raises :class:`Refused` for what can never be sent to; what a name means is looked at when something is sent."""
+    place = _place(url)
+    try:
+        address = ipaddress.ip_address(place.host)
+    except ValueError:
+        if place.host == "localhost" or "." not in place.host:
+            _refuse_private()
+        return
+    if not _is_public(address):
+        _refuse_private()
+
+
+def post(url: str, *, body: bytes, headers: Mapping[str, str]) -> Answer:
+    """The answer to one POST. Raises :class:`Refused` and :class:`Failed`."""
+    place = _place(url)
+    connection = _Connection(place.host, place.port, timeout=CONNECT_SECONDS, context=_tls())
+    watchdog = threading.Timer(WHOLE_SECONDS, connection.cut)
+    watchdog.daemon = True
+    watchdog.start()
+    try:
+        connection.connect()
+        connection.request("POST", place.path, body=body, headers=dict(headers))
+        answer = connection.getresponse()
+        asked = answer.headers.get("Retry-After", "")
+        return Answer(answer.status, int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 7 else None)
+    except (OSError, http.client.HTTPException) as error:
+        raise Failed(type(error).__name__) from error
+    finally:
+        watchdog.cancel()
+        connection.close()
+
+
+def _place(url: str) -> _Place:
+    if len(url) > URL_LENGTH or not url.isascii() or not url.isprintable() or " " in url:
+        raise Refused("not an address that can be sent to")
+    try:
+        parts = urlsplit(url)
+        port = parts.port or 443
+    except ValueError:
+        raise Refused("not an address that can be sent to") from None
+    if parts.scheme != "https" or not parts.hostname:
+        raise Refused("an address that begins with https:// is needed")
+    if parts.username is not None or parts.password is not None:
+        raise Refused("an address must not hold a password")
+    path = parts.path or "/"
+    return _Place(parts.hostname, port, f"{path}?{parts.query}" if parts.query else path)
+
+
+def _refuse_private() -> None:
+    if not settings.ALLOW_PRIVATE_TARGETS:
+        raise Refused("an address within a private network is not sent to")
+
+
+def _is_public(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    if isinstance(address, ipaddress.IPv6Address):
+        # An IPv4 address in the clothes of an IPv6 one leads where the IPv4 one does.
+        inner = address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else None)
+        if inner is None and address in _NAT64:
+            inner = ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)
+        if inner is not None:
+            return _is_public(inner)
+    return address.is_global and not address.is_multicast
+
+
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    return ssl.create_default_context()
+
+
+class _Connection(http.client.HTTPSConnection):
+    """Connects to the addresses that were looked at, in the name that was asked for."""
+
+    def __init__(self, host: str, port: int, *, timeout: float, context: ssl.SSLContext) -> None:
+        super().__init__(host, port, timeout=timeout, context=context)
+        self._tls = context
+
+    def connect(self) -> None:
+        """Raises ``Refused`` where one address of the name is private: a name that is half ours is no honest one."""
+        found = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
+        for *_rest, address in found:
+            if not _is_public(ipaddress.ip_address(str(address[0]).partition("%")[0])):
+                _refuse_private()
+        failure: OSError | None = None
+        for family, kind, protocol, _name, address in found:
+            plain = socket.socket(family, kind, protocol)
+            plain.settimeout(CONNECT_SECONDS)
+            try:
+                plain.connect(address)
+                plain.settimeout(ANSWER_SECONDS)
+                # At once, so that the watchdog can cut a handshake too.
+                self.sock = plain
+                self.sock = self._tls.wrap_socket(plain, server_hostname=self.host)
+                return
+            except OSError as error:
+                plain.close()
+                failure = error
+        raise failure or OSError("no address")
+
+    def cut(self) -> None:
+        """Ends it from another thread."""
+        if self.sock is not None:
+            try:
+                self.sock.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                # It ended by itself in this moment.
+                return
