@@ -1,1 +1,1 @@
-"""What others read, and what they are told: Statuspage, feeds, badges, metrics, messages. Shapes of ``reports.status``."""
+"""What others read and are told: Statuspage, feeds, badges, metrics, messages. Shapes of ``reports.status``."""

@@ -36,8 +36,9 @@ def test_a_worker_killed_mid_send_loses_nothing_and_what_is_sent_again_replaces_
     making.watch()
     browser, real = Browser(), datetime.now(UTC)
     endpoint, keys = push.read(browser.subscription(push_service.origin + "/one"))
-    asked = {"endpoint": endpoint, "keys": keys, "service": "whatsapp", "region": "GB-ENG", "language": "en"}
-    assert returns.subscribe(**asked, now=real, site=NOW)
+    assert returns.subscribe(
+        endpoint=endpoint, keys=keys, service="whatsapp", region="GB-ENG", language="en", now=real, site=NOW
+    )
     outage.recovering_at = at("19:30")
     outage.save()
     snapshots.forget()
