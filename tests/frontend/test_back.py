@@ -140,7 +140,7 @@ def test_a_malformed_wish_is_refused_with_a_reason(outage: str, client: Client, 
     assert not Subscription.objects.exists()
 
 
-@pytest.mark.parametrize("body", ["", "[", "[]", "5", "x" * 5000])
+@pytest.mark.parametrize("body", ["[", "[]", "5", "x" * 5000])
 def test_what_is_no_json_object_is_refused(outage: str, client: Client, body: str) -> None:
     headers = {"Origin": "http://testserver"}
     answer = client.post(WISH, body, content_type="application/json", headers=headers)

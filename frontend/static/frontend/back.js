@@ -37,8 +37,8 @@ async function send(address, report, tries = 3) {
     body: JSON.stringify(report),
     keepalive: true,
   });
-  if (answer.status === 202) return true;
   const body = await answer.json().catch(() => ({}));
+  if (answer.status === 202) return true;
   if (body.code !== "proof_needed" || !tries) return false;
   const altcha = await solve(body.challenge, new AbortController().signal);
   return altcha ? send(address, { ...report, altcha }, tries - 1) : false;
