@@ -43,24 +43,14 @@ def scene(transactional_db: None) -> Iterator[None]:
     snapshots.forget()
 
 
-def counted(kind: str) -> int:
-    """Counted reports of a kind about WhatsApp in England, once everything accepted is drained."""
-    from django.db.models import Sum
-
+def stored(kind: str) -> list[tuple[bool, str]]:
+    """Whether each report of a kind counts, and if not, why, once everything accepted is drained."""
     from reports import clock
     from reports.intake.drain import drain
-    from reports.models import Kind, ReportCount
+    from reports.models import Kind, Report
 
     while drain(now=clock.now()).blocks:
         pass
-    here = ReportCount.objects.filter(service__slug="whatsapp", kind=Kind[kind.upper()], region__code="GB-ENG")
-    return here.aggregate(all=Sum("reports"))["all"] or 0
-
-
-def stored(kind: str) -> list[tuple[bool, str]]:
-    """Whether each report of a kind counts, and if not, why."""
-    from reports.models import Kind, Report
-
     return list(Report.objects.filter(kind=Kind[kind.upper()]).order_by("id").values_list("counted", "reason"))
 
 
@@ -85,7 +75,6 @@ def let_pass(page: Page, minutes: float) -> None:
 
 def test_whoever_said_down_is_asked_on_return_and_one_tap_counts(scene: None, browser_page: Page) -> None:
     page = browser_page
-    before = counted("working")
     say_down(page)
     (kept,) = remembered(page)
     assert (kept["service"], kept["region"], kept["place"]) == ("whatsapp", "GB-ENG", "England")
@@ -107,7 +96,8 @@ def test_whoever_said_down_is_asked_on_return_and_one_tap_counts(scene: None, br
     assert (answer.value.status, answer.value.json()["kind"]) == (202, "working")
     expect(page.locator("[data-back-said]")).to_have_text("Counted: WhatsApp works again for you. Thank you.")
     assert question.bounding_box()["height"] == height
-    assert counted("working") == before + 1
+    assert answer.value.json()["region"] == "GB-ENG"
+    assert stored("working") == stored("down") == [(True, "")]
     # Answered: nobody asks again.
     assert remembered(page) == []
     page.reload()
@@ -116,15 +106,18 @@ def test_whoever_said_down_is_asked_on_return_and_one_tap_counts(scene: None, br
 
 def test_who_says_no_is_asked_again_later_and_counts_as_the_rule_allows(scene: None, browser_page: Page) -> None:
     page = browser_page
-    before = counted("down")
+    # The server keeps the catalogue for five seconds, and that of the test before has other numbers: a person's two
+    # reports must not be told apart by that.
+    for wait in (6000, 500):
+        page.request.post("/api/v1/reports/", data={"service": "facebook", "region": "FR", "kind": "working"})
+        page.wait_for_timeout(wait)
     say_down(page)
-    assert counted("down") == before + 1
+    assert stored("down") == [(True, "")]
     let_pass(page, 3)
     page.reload()
     page.get_by_role("button", name="No, still down").click()
     page.get_by_text("WhatsApp is still down for you. We ask again later.").wait_for()
     # Within the hour it is kept, and not counted.
-    assert counted("down") == before + 1
     assert stored("down") == [(True, ""), (False, "repeated")]
     page.reload()
     question = page.locator("section.back")
@@ -200,7 +193,6 @@ def test_without_javascript_the_receipt_has_a_link_that_asks(scene: None, browse
     with browser.new_context(base_url=live_site, java_script_enabled=False, locale="en-GB") as context:
         page = context.new_page()
         page.goto("/services/whatsapp/GB-ENG/")
-        before = counted("working")
         page.get_by_role("button", name="It is down for me").click()
         page.get_by_role("link", name="Tell us when it works again").click()
         assert page.get_by_role("heading", level=1).inner_text() == "Is WhatsApp back for you?"
@@ -210,8 +202,7 @@ def test_without_javascript_the_receipt_has_a_link_that_asks(scene: None, browse
             page.goto(asked)
             page.get_by_role("button", name="Yes, it works again").click()
             assert page.get_by_role("heading", level=1).inner_text() == "Counted: WhatsApp works for you."
-        assert counted("working") == before + 1
-        assert len(stored("working")) == 1
+        assert stored("working") == [(True, "")]
 
 
 def test_notifications_are_asked_for_on_a_click_only_and_a_refusal_is_no_end(
