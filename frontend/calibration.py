@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from frontend import charts
-from reports import status
+from reports import formats, status
 from reports.status.answers import CalibrationFigures
 
 
@@ -43,8 +43,8 @@ def diagram(figures: CalibrationFigures | None) -> Diagram | None:
     return Diagram(
         figures=figures,
         points=charts.reliability_points([(b.told, b.share, b.least, b.most, b.incidents) for b in figures.bands]),
-        brier=f"{figures.brier:.3f}",
-        base=f"{figures.uncertainty:.3f}",
+        brier=formats.number(figures.brier, digits=3),
+        base=formats.number(figures.uncertainty, digits=3),
     )
 
 

@@ -10,6 +10,7 @@ from itertools import groupby
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from reports import formats
 from reports.status.answers import TimelineLine
 
 # So many lines of one kind in a row are told one by one.
@@ -82,4 +83,4 @@ def _summary(kind: str, n: int) -> str:
             "For {n} region we know better when it began.", "For {n} regions we know better when it began.", n
         ),
     }
-    return sentences.get(kind, _("{n} notes on regions.")).format(n=f"{n:,}")
+    return sentences.get(kind, _("{n} notes on regions.")).format(n=formats.number(n))

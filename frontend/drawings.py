@@ -88,10 +88,11 @@ class Shape:
 
 @dataclass(frozen=True)
 class MapDrawing:
-    """A drawing in the units of ``view_box``; ``unit`` is about a thousandth of its width, for patterns and lines."""
+    """A drawing in the units of ``view_box``; ``unit`` is a thousandth of its width, for patterns and
+    lines, as SVG writes it: a number would get a decimal comma in some languages."""
 
     view_box: str
-    unit: float
+    unit: str
     land: tuple[str, ...]
     shapes: tuple[Shape, ...]
     palette: Mapping[str, str]
@@ -142,7 +143,7 @@ def draw_map(states: Mapping[str, str], *, theme: str, around: Iterable[str] | N
     colours = palette(theme)
     return MapDrawing(
         view_box=view_box,
-        unit=float(view_box.split()[2]) / 1000,
+        unit=f"{float(view_box.split()[2]) / 1000:g}",
         land=tuple(land.values()),
         shapes=tuple(
             Shape(outline[code], state, _paint(state, colours))

@@ -6,10 +6,12 @@ import json
 from collections.abc import Iterable, Sequence
 
 from django.templatetags.static import static
+from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from frontend import words
 from frontend.places import WORLD
+from reports import formats
 from reports.status.answers import RegionState
 
 
@@ -41,7 +43,7 @@ def files(codes: Iterable[str]) -> dict[str, object]:
     return {
         "countries": static(f"{folder}/countries-110.topo.json"),
         "regions": static(f"{folder}/regions-z4.topo.json"),
-        "names": static(f"{folder}/regions-meta.json"),
+        "names": static(f"{folder}/regions-meta.json") if formats.language() == "en" else reverse("region-names"),
         "wide": len({code[:2] for code in listed}) != 1,
         "fine": json.dumps({code: static(f"{folder}/by-country/{code}.topo.json") for code in divided}),
     }

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 
 from django.http import HttpRequest
 
-from reports import status
+from reports import formats, status
 from reports.status.answers import RegionLink
 
 WORLD = "001"
@@ -38,21 +39,33 @@ class PlaceForm:
     guessed: bool
 
 
-@cache
 def countries() -> tuple[RegionLink, ...]:
-    """Every country by name."""
-    return tuple(sorted(status.regions(kind="country"), key=lambda link: link.name))
+    """Every country, in the order of its name in the language of the page."""
+    return _countries(formats.language())
 
 
 @cache
+def _countries(_language: str) -> tuple[RegionLink, ...]:
+    return _by_name(status.regions(kind="country"))
+
+
+def _by_name(links: Iterable[RegionLink]) -> tuple[RegionLink, ...]:
+    return tuple(sorted(links, key=lambda link: formats.alphabetical(link.name)))
+
+
 def regions_of(country: str) -> tuple[RegionLink, ...]:
     """What a country is divided into, by name; what lies in a nation (England) stands with the rest."""
+    return _regions_of(country, formats.language())
+
+
+@cache
+def _regions_of(country: str, _language: str) -> tuple[RegionLink, ...]:
     found: list[RegionLink] = []
     for link in status.regions(parent=country):
         found.append(link)
         if link.kind == "nation":
             found.extend(status.regions(parent=link.code))
-    return tuple(sorted(found, key=lambda link: link.name))
+    return _by_name(found)
 
 
 def guessed_country(accept_language: str) -> str | None:

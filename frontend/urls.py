@@ -14,6 +14,7 @@ urlpatterns = [
     path("search/", present.search, name="search"),
     path("search/suggestions.json", present.suggestions, name="suggestions"),
     path("regions.json", service.regions, name="regions"),
+    path("regions/names.json", service.region_names, name="region-names"),
     path("services/", present.services, name="services"),
     path("services/<slug:slug>/", service.service, name="service"),
     path("services/<slug:slug>/map.svg", service.service_drawing, name="service-drawing"),

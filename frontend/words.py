@@ -12,11 +12,15 @@ from datetime import UTC, datetime, timedelta
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy, ngettext, npgettext
 
+from reports import formats
 from reports.status import region as region_named
 from reports.status.answers import CountryState, IncidentStatus, RegionLink
 from reports.status.nesting import parts
+
+MILLIONS = 950_000
+"""From so many people on a number is told in millions."""
 
 STATE_NAMES = {
     "normal": gettext_lazy("No outage seen"),
@@ -95,9 +99,8 @@ def clock(at: datetime, now: datetime) -> str:
     """``18:02`` for today's instants, else with the day, and with the year where that is another one."""
     at, now = at.astimezone(UTC), now.astimezone(UTC)
     if at.date() == now.date():
-        return at.strftime("%H:%M")
-    day = f"{at.day} {_(at.strftime('%b'))}"
-    return f"{day}, {at:%H:%M}" if at.year == now.year else f"{day} {at.year}, {at:%H:%M}"
+        return formats.hour(at)
+    return formats.day_and_hour(at, year=at.year != now.year)
 
 
 def moment(at: datetime, now: datetime) -> SafeString:
@@ -108,9 +111,9 @@ def moment(at: datetime, now: datetime) -> SafeString:
 
 def count(number: float) -> str:
     """A whole number with thousands apart; expectations under ten keep one digit after the point."""
-    if isinstance(number, float) and 0.05 <= number < 9.95:
-        return f"{number:.1f}".removesuffix(".0")
-    return f"{round(number):,}"
+    if isinstance(number, float) and 0.05 <= number < 9.95 and round(number, 1) % 1:
+        return formats.number(number, digits=1)
+    return formats.number(number)
 
 
 def expectation(number: float) -> str:
@@ -120,13 +123,16 @@ def expectation(number: float) -> str:
 
 def people(number: float) -> str:
     """A number of people in two digits, since populations are estimates: ``310 million``, ``1.4 billion``."""
-    if number >= 950_000_000:
-        return _("{n} billion").format(n=f"{number / 1e9:.1f}".removesuffix(".0"))
-    if number >= 9_500_000:
-        return _("{n} million").format(n=f"{round(number / 1e6, -1 if number >= 1e8 else 0):,.0f}")
-    if number >= 950_000:
-        return _("{n} million").format(n=f"{number / 1e6:.1f}".removesuffix(".0"))
-    return f"{round(number, -4 if number >= 100_000 else -3 if number >= 10_000 else -2):,.0f}"
+    if number >= MILLIONS:
+        return formats.rounded(number)
+    return formats.number(round(number, -4 if number >= 100_000 else -3 if number >= 10_000 else -2))
+
+
+def people_living(number: float) -> str:
+    """``310 million people``: a phrase of its own, since Spanish and Portuguese say "millions *of* people"."""
+    if number >= MILLIONS:
+        return npgettext("in millions", "{n} person", "{n} people", round(number)).format(n=people(number))
+    return ngettext("{n} person", "{n} people", round(number)).format(n=people(number))
 
 
 def duration(length: timedelta) -> str:
@@ -161,8 +167,7 @@ def multiple(reports: float, expected: float) -> str:
     if ratio >= 100:
         # Of what is usually rare, any outage is a thousand times that: the number would only impress.
         return _("more than 100 times the usual")
-    number = f"{ratio:.1f}" if ratio < 10 else f"{ratio:,.0f}"
-    return _("{n} times the usual").format(n=number)
+    return _("{n} times the usual").format(n=formats.number(ratio, digits=1 if ratio < 10 else 0))
 
 
 def listing(names: Sequence[str], *, most: int = 3) -> str:
@@ -170,16 +175,14 @@ def listing(names: Sequence[str], *, most: int = 3) -> str:
     shown = list(names[:most]) if len(names) > most + 1 else list(names)
     left = len(names) - len(shown)
     if left:
-        tail = ngettext("{n} more", "{n} more", left).format(n=left)
-        return _("{names} and {last}").format(names=", ".join(shown), last=tail)
-    if len(shown) < 2:
-        return "".join(shown)
-    return _("{names} and {last}").format(names=", ".join(shown[:-1]), last=shown[-1])
+        tail = ngettext("{n} more", "{n} more", left).format(n=formats.number(left))
+        shown.append(tail)
+    return formats.listed(shown)
 
 
 def regions(number: int) -> str:
     """``24 regions``."""
-    return ngettext("{n} region", "{n} regions", number).format(n=f"{number:,}")
+    return ngettext("{n} region", "{n} regions", number).format(n=formats.number(number))
 
 
 # Countries whose English names want an article within a sentence.
@@ -191,7 +194,8 @@ _WITH_ARTICLE = {
 
 def place(link: RegionLink) -> str:
     """The region's name as it stands within a sentence: ``the United Kingdom``."""
-    return _("the {country}").format(country=link.name) if link.code in _WITH_ARTICLE else link.name
+    # What other languages put before a name, or do to it, hangs on the sentence: theirs let the name stand alone.
+    return f"the {link.name}" if formats.language() == "en" and link.code in _WITH_ARTICLE else link.name
 
 
 def _places(links: Sequence[RegionLink]) -> str:
@@ -246,7 +250,7 @@ def incident_verdict(incident: IncidentStatus, now: datetime) -> SafeString:
             service=name,
             where=_places(affected),
             onset=onset,
-            back=f"{back:,}",
+            back=formats.number(back),
         )
     return format_html(
         _("{service} is down in {where} since {onset}."), service=name, where=_places(affected), onset=onset
@@ -290,10 +294,10 @@ def review_name(review: str) -> str:
 def probability(log10_p: float) -> str:
     """The chance of so many reports on an ordinary day, in words: ``1 in 10,000,000``; bounded, not endless."""
     if log10_p > -1:
-        return _("about {p} %").format(p=round(100 * 10**log10_p))
+        return _("about {percent}").format(percent=formats.percentage(round(100 * 10**log10_p)))
     if log10_p < -15:
         return _("less than 1 in a million billions")
-    return _("1 in {n}").format(n=f"{float(f'{10**-log10_p:.1e}'):,.0f}")
+    return _("1 in {n}").format(n=formats.number(float(f"{10**-log10_p:.1e}")))
 
 
 def report_words(name: str) -> str:

@@ -96,6 +96,8 @@ MIDDLEWARE = [
     # All of these run in the event loop; a plain synchronous middleware would cost every request a thread hop.
     "outagemap.middleware.SecurityHeaders",
     "outagemap.middleware.Compression",
+    # Above everything that may answer with a page of its own, so that "not found" is said in the reader's language too.
+    "frontend.languages.Languages",
     "outagemap.middleware.Common",
     "outagemap.middleware.ReadyPages",
     "outagemap.middleware.DatabaseAway",
@@ -120,13 +122,26 @@ TEMPLATES: list[dict[str, Any]] = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
             ],
+            # Links to what has no language keep none, whoever writes them.
+            "builtins": ["frontend.templatetags.links"],
         },
     },
 ]
 USE_TZ = True
 TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en"
-USE_I18N = False
+USE_I18N = True
+# Under their own names, as they are offered on every page; `frontend.languages` says which one speaks.
+LANGUAGES = [
+    ("en", "English"),
+    ("es", "Español"),
+    ("pt", "Português"),
+    ("hi", "हिन्दी"),
+    ("de", "Deutsch"),
+    ("ar", "العربية"),
+]
+# Named here as well, so that these words come before those of the admin where both translate the same.
+LOCALE_PATHS = [BASE_DIR / "frontend" / "locale"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},

@@ -23,6 +23,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import shapely
+from babel import Locale
 from numpy.typing import NDArray
 
 WORLD = "001"
@@ -80,6 +81,25 @@ def tree() -> Mapping[str, RegionInfo]:
             for row in csv.DictReader(lines)
         ]
     return MappingProxyType({region.code: region for region in regions})
+
+
+@cache
+def _local_names(language: str) -> Mapping[str, str]:
+    path = DATA / "names" / f"{language}.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def local_name(code: str, english: str, language: str) -> str:
+    """What a region is called in ``language`` (``de``); ``english``, where nothing better is known.
+
+    Countries after Unicode CLDR. A name that the region had in earlier times is not translated.
+    """
+    region = tree().get(code)
+    if language == "en" or region is None or region.name != english:
+        return english
+    if region.kind in ("world", "country"):
+        return str(Locale.parse(language).territories.get(code, english))
+    return _local_names(language).get(code, english)
 
 
 @cache

@@ -8,6 +8,7 @@ from datetime import date, datetime, timedelta
 from functools import lru_cache
 
 from django import template
+from django.template.context import Context
 from django.template.loader import render_to_string
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -16,6 +17,8 @@ from django.utils.translation import gettext as _
 from frontend import words
 from frontend.charts import SIDE, STATES
 from frontend.course import Row
+from frontend.languages import Choices, choices
+from reports import formats
 from reports.status.answers import CountryState, EvidenceFigures, RegionLink
 
 register = template.Library()
@@ -41,12 +44,20 @@ def mark(state: str) -> SafeString:
     )
 
 
+@register.simple_tag(takes_context=True)
+def languages(context: Context) -> Choices | None:
+    """The present page in each language; nothing on a page that was made without a request."""
+    request = context.get("request")
+    return choices(request) if request else None
+
+
 @dataclass(frozen=True)
 class _Shown:
-    """Evidence as it reads on one day. It is never changed once written, so its number stands for it."""
+    """Evidence as it reads on one day, in one language. Once written it never changes: its number stands for it."""
 
     id: int
     day: date
+    language: str
     evidence: EvidenceFigures = field(compare=False)
     now: datetime = field(compare=False)
 
@@ -60,7 +71,7 @@ def _evidence(shown: _Shown) -> str:
 @register.simple_tag
 def evidence(found: EvidenceFigures | None, now: datetime) -> SafeString:
     """The figures a decision rests on; empty where nothing was noted."""
-    return SafeString(_evidence(_Shown(found.id, now.date(), found, now)) if found else "")
+    return SafeString(_evidence(_Shown(found.id, now.date(), formats.language(), found, now)) if found else "")
 
 
 @register.filter
@@ -88,6 +99,45 @@ def count(number: float) -> str:
 
 
 @register.filter
+def decimal(number: float | None, digits: int) -> str:
+    """A number with so many digits after the point; a dash for none."""
+    return "–" if number is None else formats.number(number, digits=digits)
+
+
+@register.filter
+def figure(number: float) -> str:
+    """A figure of some evidence: at most three digits after the point."""
+    return formats.number(
+        number,
+        digits=next(digits for digits in (0, 1, 2, 3) if digits == 3 or round(number, digits) == round(number, 3)),
+    )
+
+
+@register.filter
+def day(at: datetime) -> str:
+    """A day of the year by its short name, UTC: ``3 Apr``."""
+    return formats.day(at)
+
+
+@register.filter
+def dated(at: datetime) -> str:
+    """A day with its year, UTC: ``3 Apr 2024``."""
+    return formats.day(at, year=True)
+
+
+@register.filter
+def clock_dated(at: datetime) -> str:
+    """A day and an hour, UTC: ``3 Apr, 18:02``."""
+    return formats.day_and_hour(at)
+
+
+@register.filter
+def tick(at: datetime) -> str:
+    """An instant on an axis, UTC: the hour, or at midnight the day that begins."""
+    return formats.day(at) if (at.hour, at.minute) == (0, 0) else formats.hour(at)
+
+
+@register.filter
 def expectation(number: float) -> str:
     """How many reports were expected."""
     return words.expectation(number)
@@ -97,6 +147,12 @@ def expectation(number: float) -> str:
 def people(number: float | None) -> str:
     """A number of people; a dash where nobody knows it."""
     return words.people(number) if number else "–"
+
+
+@register.filter
+def people_living(number: float) -> str:
+    """A number of people as a phrase, with the word."""
+    return words.people_living(number)
 
 
 @register.filter
@@ -210,13 +266,19 @@ def share_of(number: float, whole: float) -> int:
 @register.filter
 def percent(share: float) -> str:
     """A probability, never rounded up to certainty."""
-    return f"{min(round(100 * share), 99)} %"
+    return formats.percentage(min(round(100 * share), 99))
 
 
 @register.filter
 def share(part: float) -> str:
     """A share of a whole, which may be all of it."""
-    return f"{round(100 * part)} %"
+    return formats.percentage(round(100 * part))
+
+
+@register.filter
+def hundredths(number: int) -> str:
+    """So many in a hundred."""
+    return formats.percentage(number)
 
 
 @register.filter

@@ -8,14 +8,13 @@ from html import unescape
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
-from django.utils.formats import date_format
 from django.utils.html import strip_tags
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from frontend import course, maps, previews, verdicts, words
 from frontend.keeping import keep
-from reports import clock, status
+from reports import clock, formats, status
 from reports.status.health import is_stale
 
 # A messenger asks once and keeps what it got; in between, so may every cache on the way.
@@ -69,11 +68,11 @@ def _plain(verdict: str) -> str:
 
 
 def _as_of(at: datetime) -> str:
-    return _("As people reported it until {time} UTC").format(time=date_format(at, "j F Y, H:i"))
+    return _("As people reported it until {time} UTC").format(time=formats.day_and_hour(at, year=True))
 
 
 def _then(at: datetime) -> str:
-    return _("The map shows {time} UTC").format(time=date_format(at, "j F Y, H:i"))
+    return _("The map shows {time} UTC").format(time=formats.day_and_hour(at, year=True))
 
 
 def _png(title: str, note: str, states: Mapping[str, str]) -> HttpResponse:

@@ -241,3 +241,9 @@ def regions(request: HttpRequest) -> HttpResponseBase:
     found = status.region(request.GET.get("country", "")[:10])
     links = places.regions_of(found.code) if found and found.kind == "country" else ()
     return data({"regions": [{"code": link.code, "name": link.name} for link in links]}, seconds=86_400)
+
+
+@require_safe
+def region_names(_request: HttpRequest) -> HttpResponseBase:
+    """What the map's regions are called in the language of the page, in the shape of the English file."""
+    return data({link.code: [link.name] for link in status.regions()}, seconds=86_400)

@@ -19,6 +19,7 @@ from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from reports import formats, regions
 from reports.models import Evidence, Incident, Region, Statement, TimelineEntry
 
 
@@ -114,10 +115,12 @@ def clock_time(at: datetime, *, beside: datetime | None = None) -> str:
 def quantity(value: float) -> str:
     """A count or an expectation: ``1,234``, ``41``, ``3.2``, ``0.04``; never more digits than it is worth."""
     if value == round(value) or value >= 100:
-        return f"{value:,.0f}"
+        return formats.number(value)
     if value >= 1:
-        return f"{value:.1f}"
-    return f"{value:.1g}" if value >= 0.001 else _("less than 0.001")
+        return formats.number(value, digits=1)
+    if value < 0.001:
+        return _("less than %(number)s") % {"number": formats.number(0.001, digits=3)}
+    return formats.number(value, digits=-math.floor(math.log10(value)))
 
 
 def probability(log10_p: float) -> str:
@@ -132,7 +135,9 @@ _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def _place(region: Region | None) -> str:
-    return _("the world as a whole") if region is None or region.kind == Region.Kind.WORLD else region.name
+    if region is None or region.kind == Region.Kind.WORLD:
+        return _("the world as a whole")
+    return regions.local_name(region.code, region.name, formats.language())
 
 
 def _instant(entry: TimelineEntry, fact: str) -> datetime | None:
@@ -141,22 +146,24 @@ def _instant(entry: TimelineEntry, fact: str) -> datetime | None:
 
 
 def _minutes(count: int) -> str:
-    return ngettext("%(count)s minute", "%(count)s minutes", count) % {"count": f"{count:,}"}
+    return ngettext("%(count)s minute", "%(count)s minutes", count) % {"count": formats.number(count)}
 
 
 def _reports(count: int) -> str:
-    return ngettext("%(count)s report", "%(count)s reports", count) % {"count": f"{count:,}"}
+    return ngettext("%(count)s report", "%(count)s reports", count) % {"count": formats.number(count)}
 
 
 def _votes(count: int) -> str:
-    return ngettext("%(count)s “works again” vote", "%(count)s “works again” votes", count) % {"count": f"{count:,}"}
+    return ngettext("%(count)s “works again” vote", "%(count)s “works again” votes", count) % {
+        "count": formats.number(count)
+    }
 
 
 def _figures(evidence: Evidence | None) -> str:
     if evidence is None:
         return ""
     figures = {
-        "observed": f"{evidence.observed:,}",
+        "observed": formats.number(evidence.observed),
         "window": _minutes(evidence.window_minutes),
         "expected": quantity(evidence.expected),
     }
@@ -171,10 +178,10 @@ def _figures(evidence: Evidence | None) -> str:
 
 
 def _detected(entry: TimelineEntry) -> str:
-    regions = int(entry.facts.get("regions", 1))
-    return ngettext(
-        "Outage detected in %(count)s region.", "Outage detected in %(count)s regions at once.", regions
-    ) % {"count": f"{regions:,}"}
+    count = int(entry.facts.get("regions", 1))
+    return ngettext("Outage detected in %(count)s region.", "Outage detected in %(count)s regions at once.", count) % {
+        "count": formats.number(count)
+    }
 
 
 def _region_down(entry: TimelineEntry) -> str:
@@ -238,16 +245,29 @@ def _region_recovering(entry: TimelineEntry) -> str:
 def _region_restored(entry: TimelineEntry) -> str:
     restored = _instant(entry, "restored_at") or entry.at
     low, high, declared = _instant(entry, "low"), _instant(entry, "high"), _instant(entry, "declared_at")
-    said = _("Restored in %(place)s at %(time)s") % {
+    facts = {
         "place": _place(entry.region),
         "time": clock_time(restored, beside=entry.at),
+        "basis": _basis(str(entry.facts.get("basis", "")), int(entry.facts.get("working", 0))),
+        "low": f"{low:%H:%M}" if low else "",
+        "high": f"{high:%H:%M}" if high else "",
+        "declared": "",
     }
-    if low and high and low < high:
-        said += " " + _("(90 % interval {low}–{high})").format(low=f"{low:%H:%M}", high=f"{high:%H:%M}")
     if declared:
-        time = f"{declared:%H:%M}" if declared.date() == restored.date() else clock_time(declared)
-        said += ", " + _("declared %(time)s") % {"time": time}
-    return f"{said} {_basis(str(entry.facts.get('basis', '')), int(entry.facts.get('working', 0)))}."
+        same_day = declared.date() == restored.date()
+        facts["declared"] = f"{declared:%H:%M}" if same_day else clock_time(declared)
+    interval = low and high and low < high
+    if interval and declared:
+        said = _(
+            "Restored in %(place)s at %(time)s (90 %% interval %(low)s–%(high)s), declared %(declared)s %(basis)s."
+        )
+    elif interval:
+        said = _("Restored in %(place)s at %(time)s (90 %% interval %(low)s–%(high)s) %(basis)s.")
+    elif declared:
+        said = _("Restored in %(place)s at %(time)s, declared %(declared)s %(basis)s.")
+    else:
+        said = _("Restored in %(place)s at %(time)s %(basis)s.")
+    return said % facts
 
 
 def _basis(basis: str, working: int) -> str:
@@ -310,7 +330,7 @@ def _sibling(facts: Mapping[str, Any]) -> str:
 
 def _grouped(entry: TimelineEntry) -> str:
     others = entry.facts.get("incidents", [])
-    return _("Belongs together with %(others)s.") % {"others": ", ".join(others)}
+    return _("Belongs together with %(others)s.") % {"others": formats.listed(others)}
 
 
 def _echo(entry: TimelineEntry) -> str:
@@ -343,10 +363,12 @@ def _resolved(entry: TimelineEntry) -> str:
         return _("Resolved: every region is back since %(time)s.") % {"time": clock_time(since, beside=entry.at)}
     without_word = ngettext(
         "too little is heard from %(count)s to say", "too little is heard from %(count)s to say", unknown
-    ) % {"count": f"{unknown:,}"}
+    ) % {"count": formats.number(unknown)}
     if not restored:
         return _("Closed without a known restoration: %(unknown)s.") % {"unknown": without_word}
-    back = ngettext("%(count)s region is back", "%(count)s regions are back", restored) % {"count": f"{restored:,}"}
+    back = ngettext("%(count)s region is back", "%(count)s regions are back", restored) % {
+        "count": formats.number(restored)
+    }
     return _("Closed: %(back)s, %(unknown)s.") % {"back": back, "unknown": without_word}
 
 

@@ -9,17 +9,26 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from django.utils.translation import gettext
+
+from reports import formats, regions
+
 
 @dataclass(frozen=True)
 class RegionLink:
-    """A region by code and name; ``parent`` is the code above it (``None`` for the world)."""
+    """A region by code and English name; ``parent`` is the code above it (``None`` for the world)."""
 
     code: str
-    name: str
+    english: str
     parent: str | None
     kind: str
     population: int | None
     population_estimated: bool = True
+
+    @property
+    def name(self) -> str:
+        """The name in the active language: English for the API and for tasks, the reader's on a page."""
+        return regions.local_name(self.code, self.english, formats.language())
 
 
 @dataclass(frozen=True)
@@ -27,7 +36,12 @@ class ProblemChoice:
     """What can fail in a service, as people are offered it."""
 
     slug: str
-    label: str
+    english: str
+
+    @property
+    def label(self) -> str:
+        """The label in the active language, where somebody translated it."""
+        return gettext(self.english) if self.english else ""
 
 
 @dataclass(frozen=True)
@@ -39,7 +53,12 @@ class ServiceLink:
     provider: str
     provider_name: str
     category: str
-    category_name: str
+    category_english: str
+
+    @property
+    def category_name(self) -> str:
+        """The name of the category in the active language, where somebody translated it."""
+        return gettext(self.category_english) if self.category_english else ""
 
 
 @dataclass(frozen=True)

@@ -102,7 +102,7 @@ def _read(day: date | None) -> Catalogue:
             provider=row.provider.slug,
             provider_name=row.provider.name,
             category=row.category.slug,
-            category_name=row.category.name,
+            category_english=row.category.name,
         )
         entries.append(
             Entry(
@@ -118,7 +118,7 @@ def _read(day: date | None) -> Catalogue:
     problems: dict[str, dict[int, ProblemChoice]] = {}
     for problem in Problem.objects.select_related("category").order_by("position", "id"):
         choices = problems.setdefault(problem.category.slug, {})
-        choices[problem.pk] = ProblemChoice(slug=problem.slug, label=problem.label)
+        choices[problem.pk] = ProblemChoice(slug=problem.slug, english=problem.label)
     rows = [(pk, index_of(code)) for pk, code in Region.objects.order_by("id").values_list("id", "code")]
     known = [(pk, index) for pk, index in rows if index is not None]
     offsets = _utc_offsets(day)
@@ -154,7 +154,7 @@ def links() -> tuple[RegionLink, ...]:
     return tuple(
         RegionLink(
             code=region.code,
-            name=region.name,
+            english=region.name,
             parent=region.parent,
             kind=region.kind,
             population=region.population,

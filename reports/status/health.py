@@ -10,6 +10,8 @@ import redis
 from django.conf import settings
 from django.db import DatabaseError, OperationalError
 from django.db.models import Count, Min, Q
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
@@ -57,22 +59,25 @@ def readiness(*, now: datetime) -> Readiness:
         blocks, waiting_since, broken = lying["blocks"], lying["since"], lying["broken"]
     except DatabaseError:
         database = False
-        problems.append("The database does not answer.")
+        problems.append(_("The database does not answer."))
     held = None
     with suppress(redis.RedisError):
         held = standby.waiting(_broker())
     broker = held is not None
     if held is None:
-        problems.append("The broker does not answer.")
+        problems.append(_("The broker does not answer."))
     elif held.since is not None:
-        problems.append(f"Accepted reports are held in the broker, for {_words(now - held.since)} now.")
+        problems.append(
+            _("Accepted reports are held in the broker, for {time} now.").format(time=_words(now - held.since))
+        )
     watch_age = real(now - watched - timedelta(minutes=1)) if watched else None
     if database and watch_age is None:
-        problems.append("Detection has not looked at anything yet.")
+        problems.append(_("Detection has not looked at anything yet."))
     elif watch_age is not None and watch_age > STALE_AFTER:
-        problems.append(f"Detection has not looked for {_words(watch_age)}.")
+        problems.append(_("Detection has not looked for {time}.").format(time=_words(watch_age)))
     if waiting_since is not None and real(now - waiting_since) > UNDRAINED_AFTER:
-        problems.append(f"Accepted reports have waited {_words(real(now - waiting_since))} to be counted.")
+        waited = _words(real(now - waiting_since))
+        problems.append(_("Accepted reports have waited {time} to be counted.").format(time=waited))
     return Readiness(
         ready=not problems,
         at=now,
@@ -101,7 +106,10 @@ def _broker() -> redis.Redis:
 
 def _words(age: timedelta) -> str:
     minutes = int(age.total_seconds() // 60)
-    return f"{minutes} minutes" if minutes > 1 else f"{int(age.total_seconds())} seconds"
+    seconds = int(age.total_seconds())
+    if minutes > 1:
+        return ngettext("{n} minute", "{n} minutes", minutes).format(n=minutes)
+    return ngettext("{n} second", "{n} seconds", seconds).format(n=seconds)
 
 
 def scenario_banner(now: datetime) -> ScenarioBanner | None:

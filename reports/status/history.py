@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
-from reports import clock, counts
+from reports import clock, counts, formats
 from reports.incidents import timeline
 from reports.models import Evidence, Incident, Region, RegionalOutage, Statement, TimelineEntry
 from reports.status import catalogue, figures, outages, snapshots
@@ -109,7 +109,7 @@ def _link(outage: RegionalOutage) -> RegionLink:
     index = catalogue.index_of(outage.region_code)
     if index is None:
         return RegionLink(outage.region_code, outage.region_name, None, "subdivision", None)
-    return replace(catalogue.links()[index], code=outage.region_code, name=outage.region_name)
+    return replace(catalogue.links()[index], code=outage.region_code, english=outage.region_name)
 
 
 def _region_link(region: Region | None) -> RegionLink | None:
@@ -296,7 +296,7 @@ def _region_sums(row: Incident, rows: Sequence[RegionalOutage]) -> list[tuple[in
 
 def incident_timeline(ref: str) -> tuple[TimelineLine, ...]:
     """The dated facts of the incident in order; none for an unknown ref."""
-    return snapshots.kept(("incident timeline", ref), lambda: _incident_timeline(ref))
+    return snapshots.kept(("incident timeline", ref, formats.language()), lambda: _incident_timeline(ref))
 
 
 def _incident_timeline(ref: str) -> tuple[TimelineLine, ...]:

@@ -5,7 +5,7 @@ import { startMine } from "./mine.js";
 import { FILLS, MODES, PATTERNS, rateFill, restoreFills } from "./modes.js";
 import { startList } from "./regions.js";
 import { dateAt, decode, merge, minuteAt, statesAt, stepAt, steps, tally, until, STATES } from "./timeline.js";
-import { differsFromUtc, localClock, localDay, utcClock } from "./times.js";
+import { differsFromUtc, language, localClock, localDay, utcClock } from "./times.js";
 
 // A screen reader is told where the slider is at most this often while it plays.
 const SAY_EVERY = 4000;
@@ -74,7 +74,7 @@ async function setUp() {
     clock.textContent = clockText(date);
     for (const state of STATES) {
       const place = document.querySelector(`[data-count="${state}"]`);
-      if (place) place.textContent = counts[state].toLocaleString();
+      if (place) place.textContent = counts[state].toLocaleString(language);
     }
     for (const link of document.querySelectorAll("[data-moment]")) {
       if (stepAt(history, new Date(link.dataset.moment)) === number) link.setAttribute("aria-current", "true");

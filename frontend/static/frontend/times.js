@@ -1,8 +1,14 @@
 // Instants in the reader's own zone, with UTC beside. The server writes UTC; where the reader's clock shows the same,
 // nothing changes.
 
-// The reader's own way of writing dates, whatever the language of the page.
-const language = undefined;
+const page = document.documentElement.lang || "en";
+const own = (navigator.languages ?? []).find((tag) => tag.toLowerCase().split("-")[0] === page);
+
+/**
+ * The language of the page, in the reader's own variety of it where their browser tells one. English is British, as the
+ * server writes it; digits are European in every language, as they are in everything else on the page.
+ */
+export const language = `${own ?? (page === "en" ? "en-GB" : page)}${own?.includes("-u-") ? "" : "-u-nu-latn"}`;
 const clockFormat = new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 const utcClockFormat = new Intl.DateTimeFormat(language, {
   hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZone: "UTC",

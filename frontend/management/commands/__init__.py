@@ -1,0 +1,1 @@
+"""Commands for hands: each calls the module that does the work."""
