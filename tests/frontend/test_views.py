@@ -131,6 +131,36 @@ def test_a_code_in_another_spelling_leads_to_the_region(client: Client, outage: 
     assert client.get("/services/nothing/").status_code == 404
 
 
+def test_the_first_line_is_that_of_the_reader_s_region(client: Client, outage: str) -> None:
+    page = text(client, "/services/whatsapp/?here=IN-GJ")
+    assert re.match(r"WhatsApp is down in Gujarat since .* UTC\.", heading(page))
+    assert "Elsewhere, WhatsApp is down in other parts of India" in page
+    assert "Gujarat, where you said you are" in page
+    assert 'data-here="IN-GJ"' in page
+    assert "In Gujarat, WhatsApp is down." in text(client, "/?here=IN-GJ")
+    # A form says the same in two fields, and a code that means nothing is left out.
+    assert heading(text(client, "/services/whatsapp/?country=IN&region=IN-GJ")) == heading(page)
+    assert heading(text(client, "/services/whatsapp/?here=QQ")) == heading(text(client, "/services/whatsapp/"))
+
+
+def test_a_name_nobody_has_leads_to_the_nearest_ones(client: Client, quiet_day: None) -> None:
+    for address in ("/services/watsapp/", "/services/watsapp/GB/"):
+        answer = client.get(address)
+        assert answer.status_code == 404
+        assert 'href="/services/whatsapp/"' in answer.content.decode()
+    assert client.get("/providers/nobody-at-all/").status_code == 404
+    assert "No service is called" in text(client, "/search/?q=***")
+
+
+def test_a_provider_is_told_how_long_after_the_crowd_it_spoke(client: Client, outage: str) -> None:
+    page = re.sub(r"\s+", " ", text(client, "/providers/meta/"))
+    # The scene: seen after 6 minutes, acknowledged after 58.
+    assert (
+        "Meta has spoken of one outage, as far as we know: 58 min after it began. The crowd knew 52 min earlier."
+        in page
+    )
+
+
 def test_nothing_new_costs_a_304(client: Client, outage: str) -> None:
     for address in ("/?part=live", "/services/whatsapp/?part=live", f"/incidents/{outage}/?part=live", "/map.svg"):
         first = client.get(address)
