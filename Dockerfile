@@ -29,7 +29,8 @@ COPY docs/recompute.py ./docs/
 # Collected into the image and owned by root: at run time nothing in it can be changed.
 RUN SECRET_KEY=for-this-step-only DJANGO_SETTINGS_MODULE=outagemap.settings \
     python -c "import django; django.setup(); from outagemap.static import collect_if_stale; collect_if_stale()" \
-    && python -m compileall -q outagemap reports frontend
+    && python -m compileall -q outagemap reports frontend \
+    && install --directory --owner 10001 /copy
 USER 10001
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s --retries=3 \

@@ -31,6 +31,7 @@ from django.utils.cache import patch_vary_headers
 from django.utils.http import parse_etags
 from django.utils.translation import get_language
 
+from frontend import snapshot
 from frontend.places import guessed_country
 from reports import clock
 from reports.status import snapshots
@@ -131,9 +132,13 @@ class Kept:
         since the page that asks for it has an older one and says so itself.
         """
         asked = self._asked(request)
-        found = snapshots.last_rendered(self._key(request, asked)) if asked and not asked.part else None
-        if found is None:
+        if asked is None or asked.part:
             return None
+        found = snapshots.last_rendered(self._key(request, asked))
+        if found is None:
+            # After a restart: the copy on the disk, which says from when it is.
+            copied = snapshot.file(request.path_info) if request.path_info.endswith("/") else None
+            return None if copied is None else HttpResponse(copied, headers={"Cache-Control": "no-store"})
         body = found.body
         if NOTES_BEGIN in body:
             said = render_to_string(

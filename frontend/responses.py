@@ -14,7 +14,8 @@ from django.utils.cache import get_conditional_response, patch_vary_headers
 from frontend import drawings
 from frontend.charts import STATES
 from reports import clock, status
-from reports.status.health import is_stale
+from reports.status import snapshots
+from reports.status.health import counted_until, is_stale
 
 SVG = "image/svg+xml; charset=utf-8"
 HTML = "text/html; charset=utf-8"
@@ -47,10 +48,15 @@ def page(
         "banner": banner,
         "map_legend": STATES[:4],
         "stale": is_stale(now),
+        "counted_until": counted_until(),
         "refresh": (replay_seconds if banner else refresh_seconds) if live else None,
     }
-    wanted = live if live and request.GET.get("part") == "live" else template
-    return answer(request, render_to_string(wanted, whole, request=request), HTML, vary=vary, code=code)
+    if live and request.GET.get("part") == "live":
+        # Whether our counting is behind may change under a page that stays open, too.
+        body = render_to_string(live, whole, request=request) + render_to_string("frontend/_behind.html", whole)
+    else:
+        body = render_to_string(template, whole, request=request)
+    return answer(request, body, HTML, vary=vary, code=code)
 
 
 def not_found(request: HttpRequest, why: str, *, text: str) -> HttpResponseBase:
@@ -66,8 +72,13 @@ def drawing(request: HttpRequest, template: str, context: Mapping[str, object]) 
 
 def map_drawing(request: HttpRequest, states: dict[str, str]) -> HttpResponseBase:
     """A map as a standalone SVG: region codes to states, in the colours of ``?theme=``."""
-    context = {"drawing": drawings.draw_map(states, theme=request.GET.get("theme", "light"))}
-    return drawing(request, "frontend/map.svg", context)
+    theme = request.GET.get("theme", "light")
+
+    def draw() -> str:
+        return render_to_string("frontend/map.svg", {"drawing": drawings.draw_map(states, theme=theme)})
+
+    # Most services have the same one: that of a world in which nothing is down.
+    return answer(request, snapshots.kept(("map", theme, frozenset(states.items())), draw), SVG)
 
 
 def answer(

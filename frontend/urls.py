@@ -5,7 +5,19 @@ from __future__ import annotations
 from django.urls import path
 from django.views.generic.base import RedirectView
 
-from frontend.views import about, article, back, incident, incident_data, present, preview, push, report, service
+from frontend.views import (
+    about,
+    article,
+    back,
+    copied,
+    incident,
+    incident_data,
+    present,
+    preview,
+    push,
+    report,
+    service,
+)
 
 urlpatterns = [
     path("", present.home, name="home"),
@@ -15,6 +27,7 @@ urlpatterns = [
     path("search/suggestions.json", present.suggestions, name="suggestions"),
     path("regions.json", service.regions, name="regions"),
     path("regions/names.json", service.region_names, name="region-names"),
+    path("copied/<str:name>", copied.drawing, name="copied"),
     path("services/", present.services, name="services"),
     path("services/<slug:slug>/", service.service, name="service"),
     path("services/<slug:slug>/map.svg", service.service_drawing, name="service-drawing"),

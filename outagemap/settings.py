@@ -49,6 +49,9 @@ if not PUSH_CONTACT.startswith(("mailto:", "https://")):
     raise environment.refuse("PUSH_CONTACT", PUSH_CONTACT, "mailto: and an address, or an https:// URL")
 # Whether messages may go to machines in a private network: for push services and receivers of one's own.
 ALLOW_PRIVATE_TARGETS = environment.flag("ALLOW_PRIVATE_TARGETS", default=False)
+# Where a copy of the site is kept for the hour in which the site cannot answer; "off": nowhere.
+_SNAPSHOT = environment.text("SNAPSHOT_DIR", str(DATA_DIR / "snapshot"))
+SNAPSHOT_DIR = None if _SNAPSHOT == "off" else Path(_SNAPSHOT).expanduser().absolute()
 LOG_LEVEL = environment.text("LOG_LEVEL", "INFO").upper()
 # The scenario whose clock the whole site follows; empty: the real clock.
 REPLAY = environment.text("REPLAY")
@@ -206,6 +209,7 @@ CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "beat-schedule")
 DRAIN_EVERY = timedelta(seconds=1)
 WATCH_EVERY = timedelta(seconds=2 if REPLAY else 10)
 TELL_EVERY = timedelta(seconds=10)
+COPY_EVERY = timedelta(minutes=1)
 # Acknowledged early: a lost run costs nothing, since the next takes up where the last stopped. What is still queued
 # when the next one is due expires, so that a pause of the worker leaves no pile behind.
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
@@ -223,6 +227,11 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         "task": "reports.tasks.tell",
         "schedule": TELL_EVERY,
         "options": {"expires": TELL_EVERY.total_seconds()},
+    },
+    "copy-site": {
+        "task": "frontend.tasks.copy_site",
+        "schedule": COPY_EVERY,
+        "options": {"expires": COPY_EVERY.total_seconds()},
     },
     "keep-partitions": {
         "task": "reports.tasks.keep_partitions",

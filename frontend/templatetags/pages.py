@@ -81,6 +81,12 @@ def moment(at: datetime | None, now: datetime) -> SafeString:
 
 
 @register.filter
+def dated_moment(at: datetime) -> SafeString:
+    """An instant as a ``<time>`` that is read on another day: with its date."""
+    return words.moment(at, at + timedelta(days=400))
+
+
+@register.filter
 def utc(at: datetime) -> str:
     """ISO 8601 in UTC, for attributes and links."""
     return words.utc(at)

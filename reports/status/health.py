@@ -34,6 +34,12 @@ def is_stale(now: datetime) -> bool:
     return minute is None or real(now - minute) - timedelta(minutes=1) > STALE_AFTER
 
 
+def counted_until() -> datetime | None:
+    """The end of the last minute that detection has seen: what the site says is of then. ``None`` before the first."""
+    minute = snapshots.version().watched_minute
+    return None if minute is None else minute + timedelta(minutes=1)
+
+
 def real(age: timedelta) -> timedelta:
     """``age`` by the site's clock, in real time: a replay's minutes pass quicker."""
     scenario = clock.scenario()

@@ -13,6 +13,8 @@ let asking = false;
 let again = false;
 // The names of the parts that we hold, where the server gives them names: it need not send those again.
 let held = null;
+// When the server last said something: before that, the page itself.
+let heard = Date.now();
 // What the server last wrote into each living part, before any script touched it.
 const written = new Map([...document.querySelectorAll("[data-live]")].map((part) => [part.dataset.live, part.innerHTML]));
 
@@ -61,7 +63,13 @@ function swap(html) {
 
 function say(problem) {
   const note = document.querySelector("[data-connection]");
-  if (note) note.hidden = !problem;
+  if (!note) return;
+  note.hidden = !problem;
+  if (!problem) return;
+  const minutes = Math.floor((Date.now() - heard) / 60_000);
+  const ago = new Intl.RelativeTimeFormat(document.documentElement.lang, { numeric: "always" }).format(-minutes, "minute");
+  const time = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" }).format(heard);
+  note.textContent = note.dataset.words.replace("{time}", time).replace("{ago}", ago);
 }
 
 async function ask() {
@@ -86,22 +94,25 @@ async function ask() {
       throw new Error(String(answer.status));
     }
     failures = 0;
+    heard = Date.now();
   } catch {
     failures += 1;
   } finally {
     asking = false;
   }
-  say(failures > 1);
+  say(failures > 1 || !navigator.onLine);
   if (again) ask();
   else plan();
 }
 
 function plan() {
   clearTimeout(timer);
-  if (!document.hidden) timer = setTimeout(ask, 1000 * Math.min(seconds * 2 ** failures, 300));
+  if (!document.hidden) timer = setTimeout(ask, 1000 * Math.min(seconds * 2 ** Math.min(failures, 6), failures ? 60 : 300));
 }
 
 if (seconds > 0) {
+  addEventListener("offline", () => say(true));
+  addEventListener("online", ask);
   document.addEventListener("visibilitychange", () => {
     clearTimeout(timer);
     if (!document.hidden) ask();
