@@ -16,7 +16,7 @@ from reports.status.answers import TimelineLine
 # So many lines of one kind in a row are told one by one.
 FEW = 3
 # So many lines of a folded stretch come with the page; all of them are in the JSON.
-MOST_LINES = 40
+MOST_LINES = 20
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ MINUTE = timedelta(minutes=1)
 # The slider has at most so many positions, which one can still hit with a thumb.
 MOST_STEPS = 150
 _STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 360, 720, 1440)
-STRIP_PARTS = 240
+STRIP_PARTS = 160
 
 Changes = Mapping[str, Sequence[tuple[datetime, str]]]
 

@@ -16,6 +16,7 @@ from reports.status.answers import IncidentHistory
 from reports.status.nesting import own_people
 
 MINUTE = timedelta(minutes=1)
+QUARTER = timedelta(minutes=15)
 
 NAMES = {
     "before": gettext_lazy("Before"),
@@ -24,7 +25,7 @@ NAMES = {
     "half": gettext_lazy("Half are back"),
     "most": gettext_lazy("Nine in ten are back"),
     "last": gettext_lazy("At the end"),
-    "now": gettext_lazy("Now"),
+    "now": gettext_lazy("So far"),
 }
 # It is at its worst as soon as so much of the worst is reached: the last few stragglers would move it by an hour.
 NEARLY = 0.98
@@ -54,7 +55,8 @@ def moments(history: IncidentHistory, *, over: bool) -> tuple[Moment, ...]:
     ``over``: the incident is resolved, so that its end is an end.
     """
     found: dict[str, Moment] = {}
-    shares = _shares(history)
+    end_at = _end(history, over=over)
+    shares = [each for each in _shares(history) if each[0] <= end_at]
     worst = NEARLY * max((out for _at, out, _back in shares), default=0.0)
     for at, out, back in shares:
         seen = Moment("", at, out, back)
@@ -73,13 +75,22 @@ def moments(history: IncidentHistory, *, over: bool) -> tuple[Moment, ...]:
     chosen = [Moment("before", history.start, 0.0, 0.0)]
     for kind, seen in sorted(found.items(), key=lambda item: (item[1].at, list(NAMES).index(item[0]))):
         end = kind in ("last", "now")
-        place = history.end if end else _on_slider(seen.at, history, step)
+        place = end_at if end else min(_on_slider(seen.at, history, step), end_at)
         if place - chosen[-1].at >= step * MINUTE:
             chosen.append(Moment(kind, place, seen.out, seen.back))
         elif end and chosen[-1].kind != "before":
             # The end stands for what came just before it.
             chosen[-1] = Moment(chosen[-1].kind, chosen[-1].at, seen.out, seen.back)
     return tuple(chosen)
+
+
+def _end(history: IncidentHistory, *, over: bool) -> datetime:
+    """The end, or of what goes on the last quarter of an hour that is over: the picture need not change with each
+    minute."""
+    minutes = (history.end - history.start) // QUARTER * QUARTER // MINUTE
+    if over or minutes < 30:
+        return history.end
+    return history.start + minutes // course.slider_step(history) * course.slider_step(history) * MINUTE
 
 
 def _on_slider(at: datetime, history: IncidentHistory, step: int) -> datetime:

@@ -25,7 +25,6 @@ from frontend import (
     maps,
     modes,
     moments,
-    pieces,
     pinned,
     places,
     words,
@@ -101,7 +100,7 @@ def incident(request: HttpRequest, ref: str) -> HttpResponseBase:
     wanted = asked(request)
     template, context_of = PARTS.get(wanted.part, ("frontend/incident.html", _whole))
     large = len(history.regions) > MANY_REGIONS
-    response = page(
+    return page(
         request,
         template,
         {"incident": found, "asked": wanted, "part": wanted.part, **context_of(request, found, history, wanted, now)},
@@ -110,7 +109,6 @@ def incident(request: HttpRequest, ref: str) -> HttpResponseBase:
         refresh_seconds=300 if found.resolved_at else 20 if large else 10,
         replay_seconds=300 if found.resolved_at else 8 if large else 3,
     )
-    return pieces.only_new(request, response)
 
 
 Context = dict[str, object]
@@ -123,6 +121,7 @@ def _whole(
     series = status.incident_chart(found.ref, now=now)
     shown = course.course(history, outages, at=wanted.at)
     lines = status.incident_timeline(found.ref)
+    chosen = moments.moments(history, over=found.resolved_at is not None)
     return {
         "verdict": words.incident_verdict(found, now),
         "confidence_basis": calibration.basis(found.confidence),
@@ -133,7 +132,8 @@ def _whole(
         "still_affected": len(parts(found.currently_affected)),
         "last_restored": _last_restored(found, outages),
         "map_files": maps.files(link.code for link in history.regions),
-        "moments": moments.moments(history, over=found.resolved_at is not None),
+        "moments": chosen,
+        "moments_version": status.digest(chosen),
         "history_version": history.version,
         "small_size": drawings.small_size(mapped(history)),
         "map_modes": _map_modes(history, wanted),

@@ -89,11 +89,13 @@ def test_small_maps_tell_the_course_in_order(client: Client, outage: str) -> Non
     html = text(client, f"/incidents/{outage}/")
     names = re.findall(r'class="moment-name">([^<]+)<', html)
     assert names[0] == "Before"
-    assert names[-1] == "Now"
+    assert names[-1] == "So far"
     assert {"The worst", "Half are back"} <= set(names)
     assert 4 <= len(names) <= 6
     instants = re.findall(r'data-moment="([^"]+)"', html)
     assert instants == sorted(set(instants))
+    version = re.search(r"moments\.svg\?v=(\w+)#m0", html)[1]
+    assert f"moments.svg?v={version}#m{len(names) - 1}" in html
     links = re.findall(r'<a href="\?t=([^"]+)" data-moment', html)
     assert len(links) == len(names)
     root = ElementTree.fromstring(client.get(f"/incidents/{outage}/moments.svg").content)
@@ -203,17 +205,3 @@ def test_the_pieces_of_the_page_are_light(client: Client, outage: str) -> None:
     assert size("rates.json") < 4_000
     assert size("?part=live") < 22_000
     assert json.loads(client.get(f"/incidents/{outage}/rates.json").content)["regions"]
-
-
-def test_parts_that_the_reader_holds_are_not_sent_again(client: Client, outage: str) -> None:
-    address = f"/incidents/{outage}/?part=live"
-    first = client.get(address)
-    names = first.headers["Pieces"].split(",")
-    parts = re.findall(r'data-live="(\w+)"', first.content.decode())
-    assert len(names) == len(parts) == len(set(names))
-    one = client.get(address, headers={"Pieces-Held": ",".join(names[1:])})
-    assert re.findall(r'data-live="(\w+)"', one.content.decode()) == parts[:1]
-    assert (one.headers["ETag"], one.headers["Pieces"]) == (first.headers["ETag"], first.headers["Pieces"])
-    assert client.get(address, headers={"Pieces-Held": ",".join(names)}).content == b""
-    # Whatever is not a part goes out whole.
-    assert "Pieces" not in client.get(f"/incidents/{outage}/").headers

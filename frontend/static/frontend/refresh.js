@@ -11,8 +11,6 @@ let timer = 0;
 let failures = 0;
 let asking = false;
 let again = false;
-// The names of the parts that we hold, where the server gives them names: it need not send those again.
-let held = null;
 // When the server last said something: before that, the page itself.
 let heard = Date.now();
 // What the server last wrote into each living part, before any script touched it.
@@ -81,15 +79,13 @@ async function ask() {
   try {
     const url = address().href;
     // The tag of one place's page says nothing about another's.
-    if (url !== asked) tag = held = null;
+    if (url !== asked) tag = null;
     asked = url;
-    const headers = { ...(tag && { "If-None-Match": tag }), ...(held && { "Pieces-Held": held }) };
-    const answer = await fetch(url, { headers, cache: "no-store" });
+    const answer = await fetch(url, { headers: tag ? { "If-None-Match": tag } : {}, cache: "no-store" });
     if (answer.status === 200) {
       const whole = swap(await answer.text());
       // A part that was left as it is has to come once more.
       tag = whole ? answer.headers.get("ETag") : null;
-      held = whole ? answer.headers.get("Pieces") : null;
     } else if (answer.status !== 304) {
       throw new Error(String(answer.status));
     }
