@@ -30,6 +30,7 @@ from django.conf import settings  # noqa: E402
 from django.contrib.staticfiles.handlers import ASGIStaticFilesHandler  # noqa: E402
 from servestatic import ServeStaticASGI  # noqa: E402
 
+from reports.audience import tally  # noqa: E402
 from reports.intake import coalescer, origin  # noqa: E402
 from reports.intake.batch import batch_app  # noqa: E402
 from reports.intake.endpoint import report_app  # noqa: E402
@@ -78,17 +79,35 @@ async def _lifespan(receive: Receive, send: Send) -> None:
             return
 
 
+def _counting(scope: Scope, send: Send) -> Send:
+    """The same ``send``, which counts what is answered: one addition in memory."""
+    way = None
+    if scope["method"] == "POST":
+        way = {REPORT_PATH: "api", BATCH_PATH: "batch"}.get(scope["path"])
+        if way is None and scope["path"].startswith("/services/") and scope["path"].endswith("/report/"):
+            way = "form"
+
+    async def counted(message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            tally.answered(message["status"], way)
+        await send(message)
+
+    return counted
+
+
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
     """The ASGI entry point."""
     if scope["type"] == "lifespan":
         await _lifespan(receive, send)
     elif scope["type"] != "http":
         raise ValueError(f"only HTTP is served here, not {scope['type']}")
-    elif scope["path"] == REPORT_PATH:
-        await report_app(scope, receive, send)
-    elif scope["path"] == BATCH_PATH:
-        await batch_app(scope, receive, send)
-    elif scope["path"].startswith(settings.STATIC_URL):
-        await static_app(scope, receive, send)
     else:
-        await django_app(scope, receive, send)
+        await _app_for(scope["path"])(scope, receive, _counting(scope, send))
+
+
+def _app_for(path: str) -> Application:
+    if path == REPORT_PATH:
+        return cast(Application, report_app)
+    if path == BATCH_PATH:
+        return cast(Application, batch_app)
+    return static_app if path.startswith(settings.STATIC_URL) else django_app

@@ -81,8 +81,9 @@ class SecurityHeaders(_InLoop, SecurityMiddleware):
         response = super().process_response(request, response)
         response.headers.setdefault("Content-Security-Policy", settings.CONTENT_SECURITY_POLICY)
         response.headers.setdefault("Permissions-Policy", settings.PERMISSIONS_POLICY)
-        # For browsers that do not know frame-ancestors.
-        response.headers.setdefault("X-Frame-Options", "DENY")
+        if "frame-ancestors *" not in response.headers["Content-Security-Policy"]:
+            # For browsers that do not know frame-ancestors.
+            response.headers.setdefault("X-Frame-Options", "DENY")
         return response
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,8 @@ ALLOWED_HOSTS = [*environment.hosts("ALLOWED_HOSTS"), "localhost", "127.0.0.1", 
 # What the site is called in ids that must stay the same whatever name it is asked by.
 SITE_NAME = next((name.lstrip(".") for name in ALLOWED_HOSTS if name != "*"), "localhost")
 TRUSTED_PROXIES = environment.networks("TRUSTED_PROXIES")
+# Who may read /metrics; by default this machine only.
+METRICS_NETWORKS = environment.networks("METRICS_NETWORKS") or tuple(map(ip_network, ("127.0.0.0/8", "::1/128")))
 HTTPS = environment.flag("HTTPS", default=False)
 ADMIN_USER = environment.text("ADMIN_USER")
 ADMIN_PASSWORD = environment.text("ADMIN_PASSWORD")

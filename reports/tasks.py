@@ -9,7 +9,7 @@ from celery import shared_task
 from django.conf import settings
 
 from reports import clock, partitions
-from reports.audience import deliveries, returns
+from reports.audience import deliveries, returns, tally
 from reports.incidents import watch as watching
 from reports.incidents import what_if as asking
 from reports.intake import catalogue, guard, recovery
@@ -24,8 +24,13 @@ DRAIN_SECONDS = 5.0
 def drain() -> None:
     """Moves what waits in the broker and in the inbox into the tables, as much as fits into a few seconds."""
     end = time.monotonic() + DRAIN_SECONDS
-    while recovery.recover() + drain_once(now=clock.now()).blocks and time.monotonic() < end:
-        pass
+    more = True
+    while more and time.monotonic() < end:
+        recovered, drained = recovery.recover(), drain_once(now=clock.now())
+        more = bool(recovered + drained.blocks)
+        if drained.blocks:
+            tally.add("drained_reports", drained.reports)
+            tally.add("counted_reports", drained.counted)
     if recovery.is_over(clock.now()):
         guard.forget(clock.now())
 
@@ -36,7 +41,12 @@ def watch() -> None:
     now = clock.now()
     found = recovery.look()
     if not found.to_be_waited_for:
+        began = time.monotonic()
         watching.watch(now=now, held_since=found.since)
+        took = time.monotonic() - began
+        tally.add("watch_runs")
+        tally.add("watch_run_seconds", took)
+        tally.note("watch_seconds", took)
 
 
 @shared_task(name="reports.tasks.keep_partitions")

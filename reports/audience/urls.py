@@ -14,4 +14,5 @@ urlpatterns = [
     path("services/<slug:slug>/<str:code>/history.atom", views.region_feed, name="region-feed"),
     path("badges/<slug:slug>.svg", views.badge_drawing, name="badge"),
     path("badges/<slug:slug>.json", views.badge_json, name="badge-json"),
+    path("metrics", views.prometheus, name="metrics"),
 ]

@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from django.http import Http404, HttpRequest
+from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from reports import clock, status
-from reports.audience import badges, feeds, ready
+from reports.audience import badges, feeds, metrics, ready
 from reports.audience import statuspage as pages
 
 Found = TypeVar("Found")
 
 RETRY_AFTER_SECONDS = 30
+_UNKEPT = {"Cache-Control": "no-store"}
 
 _STATUSPAGE: Mapping[str, Callable[..., dict[str, Any]]] = {
     "summary": pages.summary,
@@ -154,3 +155,18 @@ def badge_drawing(request: HttpRequest, slug: str) -> HttpResponseBase:
 def badge_json(request: HttpRequest, slug: str) -> HttpResponseBase:
     """The same for shields.io and whatever draws badges of its own."""
     return _badge(request, slug, badges.told)
+
+
+# --- Prometheus -------------------------------------------------------------------------------------------------------
+
+
+def prometheus(request: HttpRequest) -> HttpResponseBase:
+    """Our own health and every service's state, for those who may see them."""
+    if not metrics.may_read(request):
+        said = "Only addresses in METRICS_NETWORKS may read this.\n"
+        return HttpResponse(said, status=403, content_type="text/plain; charset=utf-8", headers=_UNKEPT)
+    return HttpResponse(metrics.text(now=clock.now()), content_type=metrics.CONTENT_TYPE, headers=_UNKEPT)
+
+
+# It tells of an absent database, too.
+prometheus.answers_when_away = True  # type: ignore[attr-defined]
