@@ -92,7 +92,8 @@ def test_the_slider_by_keyboard_moves_map_list_and_address(scene: None, browser_
     # What is in sight of the list follows.
     browser_page.locator("#country-GB").scroll_into_view_if_needed()
     expect(browser_page.locator("#country-GB tr[data-state=down]")).not_to_have_count(0)
-    expect(browser_page.locator("#country-GB summary [data-back]")).to_have_text(re.compile("^[01] of 10 back"))
+    browser_page.locator("#country-GB > summary").scroll_into_view_if_needed()
+    expect(browser_page.locator("#country-GB > summary [data-back]")).to_have_text(re.compile("^[01] of 10 back"))
     shared = browser_page.url
     slider.focus()
     browser_page.keyboard.press("End")
