@@ -11,6 +11,7 @@ from babel.messages.catalog import Catalog
 from frontend import translations
 
 LANGUAGES = tuple(translations.PLURALS)
+COMPLETE = ("de",)
 
 
 @pytest.fixture(scope="module")
@@ -27,6 +28,11 @@ def test_every_string_of_the_pages_has_an_entry(language: str, wanted: set[tuple
     there = {_key(message.context, message.id) for message in translations.read(language) if message.id}
     assert wanted - there == set(), "run manage.py translations"
     assert there - wanted == set(), "run manage.py translations"
+
+
+@pytest.mark.parametrize("language", COMPLETE)
+def test_every_string_of_the_pages_is_translated(language: str) -> None:
+    assert translations.untranslated(translations.read(language)) == []
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
