@@ -7,9 +7,14 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Generic, TypeVar
 
+from django.conf import settings
+
 from reports.status import CursorError
+
+SIGNATURE_BYTES = 6
 
 Item = TypeVar("Item")
 # Of texts and numbers, the same for every element of a list; elements are sorted by it.
@@ -51,15 +56,26 @@ def page(items: Sequence[Item], *, key: Callable[[Item], Key], limit: int, curso
 
 
 def _write(direction: str, key: Key) -> str:
-    text = json.dumps([direction, *key], ensure_ascii=False, separators=(",", ":"))
-    return urlsafe_b64encode(text.encode()).decode().rstrip("=")
+    text = json.dumps([direction, *key], ensure_ascii=False, separators=(",", ":")).encode()
+    return urlsafe_b64encode(_signature(text) + text).decode().rstrip("=")
 
 
 def _read(cursor: str) -> tuple[bool, Key]:
     try:
-        found = json.loads(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        content = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+        signature, text = content[:SIGNATURE_BYTES], content[SIGNATURE_BYTES:]
+        if signature != _signature(text):
+            raise CursorError("the cursor is none that an earlier page gave out")
+        found = json.loads(text)
+    except CursorError:
+        raise
     except (ValueError, RecursionError) as error:
         raise CursorError("the cursor is none that an earlier page gave out") from error
     if not isinstance(found, list) or len(found) < 2 or found[0] not in ("n", "p"):
         raise CursorError("the cursor is none that an earlier page gave out")
     return found[0] == "p", tuple(found[1:])
+
+
+def _signature(text: bytes) -> bytes:
+    """It keeps no secret; it tells a cursor of ours from one that somebody made up, which would find an empty page."""
+    return blake2b(text, key=settings.SECRET_KEY.encode()[:64], digest_size=SIGNATURE_BYTES).digest()

@@ -12,7 +12,7 @@ from rest_framework import serializers
 from reports import regions as tree
 from reports import status
 from reports.api.serializers import ARTICLE_FORMATS, INCIDENT_STATES, REGION_KINDS, REVIEWS, SERVICE_STATES
-from reports.status.catalogue import catalogue
+from reports.status.catalogue import catalogue, folded
 
 # Before the first outage site and after anybody's use for this one: what lies outside is a slip, and may not even fit
 # into the database's arithmetic.
@@ -92,6 +92,17 @@ def _unknown(what: str, text: str, near: Iterable[str]) -> serializers.Validatio
     return serializers.ValidationError(f'Unknown {what} "{text}".{hint}')
 
 
+class SearchField(serializers.CharField):
+    """What is looked for: something of it has to be a letter or a digit."""
+
+    def to_internal_value(self, value: Any) -> str:
+        """The text as it was given."""
+        text = super().to_internal_value(value)
+        if not folded(text):
+            raise serializers.ValidationError("Expected a letter or a digit at least.")
+        return text
+
+
 class Parameters(serializers.Serializer[Any]):
     """Those of a call without any."""
 
@@ -113,7 +124,7 @@ class ServicesParameters(PageParameters):
     category = CategoryField(required=False, help_text="Slug of a category.")
     provider = ProviderField(required=False, help_text="Slug of a provider.")
     state = serializers.ChoiceField(choices=SERVICE_STATES, required=False)
-    search = serializers.CharField(
+    search = SearchField(
         required=False,
         max_length=100,
         help_text="Name, alias or provider; small slips are forgiven. The likeliest first, on one page.",
@@ -161,7 +172,7 @@ class RegionsParameters(PageParameters):
 
     parent = RegionField(required=False, help_text="Those directly in this one.")  # type: ignore[assignment]
     kind = serializers.ChoiceField(choices=REGION_KINDS, required=False)
-    search = serializers.CharField(required=False, max_length=100, help_text="Beginning of a word of the name.")
+    search = SearchField(required=False, max_length=100, help_text="Beginning of a word of the name.")
 
 
 class LocateParameters(Parameters):

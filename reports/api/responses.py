@@ -7,6 +7,8 @@ from typing import Any
 
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
+from rest_framework.exceptions import ValidationError
+from rest_framework.negotiation import BaseContentNegotiation, DefaultContentNegotiation
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -14,8 +16,22 @@ from rest_framework.views import APIView
 from reports.audience import ready
 
 
+class NamedFormat(DefaultContentNegotiation):
+    """Django REST framework's choice of a form, which names the parameter that asks for one there is not."""
+
+    def filter_renderers(self, renderers: Any, format: str) -> Any:
+        """Those of this form. Raises DRF's ``ValidationError`` where there is none."""
+        found = [renderer for renderer in renderers if renderer.format == format]
+        if not found:
+            known = ", ".join(sorted({renderer.format for renderer in renderers}))
+            raise ValidationError({"format": [f"Expected {known}, or nothing."]})
+        return found
+
+
 class OpenView(APIView):
     """Open to every origin, and to reading only unless a view says more."""
+
+    content_negotiation_class: type[BaseContentNegotiation] = NamedFormat
 
     methods: tuple[str, ...] = ("GET", "HEAD", "OPTIONS")
 

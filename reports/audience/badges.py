@@ -58,10 +58,12 @@ def badge(found: ServiceStatus, region: RegionLink | None) -> Badge:
     label = f"{found.link.name}, {region.name}" if region else found.link.name
     states = {state.region.code: state.state for state in (*found.down, *found.restored)}
     state = states.get(region.code, found.state) if region else found.state
-    return Badge(label, _message(found, state, one=region is not None and region.code in states), state)
+    return Badge(
+        label, _message(found, state, one=region is not None and region.code in states, area=region is not None), state
+    )
 
 
-def _message(found: ServiceStatus, state: str, *, one: bool) -> str:
+def _message(found: ServiceStatus, state: str, *, one: bool, area: bool) -> str:
     if state == "down" and not one and found.regions_down:
         return ngettext("down in %(count)s region", "down in %(count)s regions", found.regions_down) % {
             "count": f"{found.regions_down:,}"
@@ -70,7 +72,7 @@ def _message(found: ServiceStatus, state: str, *, one: bool) -> str:
         "down": _("down"),
         "recovering": _("recovering"),
         "restored": _("restored"),
-        "unknown": _("too few reports to say") if found.incident else _("cannot say now"),
+        "unknown": _("too few reports to say") if found.incident or area else _("cannot say now"),
     }.get(state, _("no outage seen"))
 
 

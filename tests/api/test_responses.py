@@ -146,3 +146,26 @@ def test_while_the_database_is_away_the_last_answer_is_given_with_its_age(
         patch.setattr(coalescer, "database_is_away", lambda: True)
         assert get(path).content == before.content
     assert "Age" not in before.headers
+
+
+def test_a_form_that_there_is_not_is_refused_by_the_name_of_the_parameter(world: World, get):
+    response = get("services/", format="xml")
+    assert (response.status_code, response.json()) == (400, {"format": ["Expected json, or nothing."]})
+    assert get("services/", format="json").status_code == 200
+
+
+@pytest.mark.parametrize("path", ["services/", "regions/"])
+@pytest.mark.parametrize("search", ["!!!", "--", "¿?"])
+def test_a_search_for_no_letter_is_refused(world: World, get, path: str, search: str):
+    response = get(path, search=search)
+    assert (response.status_code, list(response.json())) == (400, ["search"])
+
+
+@pytest.mark.parametrize("made_up", ['["n","x","y"]', '["n","2026-04-03T18:00:00+00:00",1]', "[]", "1", ""])
+def test_a_cursor_that_somebody_made_up_is_refused(world: World, get, made_up: str):
+    from base64 import urlsafe_b64encode
+
+    staggered(world)
+    cursor = urlsafe_b64encode(b"123456" + made_up.encode()).decode()
+    response = get("incidents/OUT-2026-0001/timeline/", cursor=cursor)
+    assert (response.status_code, list(response.json())) == (400, ["cursor"])

@@ -23,7 +23,7 @@ SVG = "{http://www.w3.org/2000/svg}"
         ("whatsapp", "GB-SCT", "recovering", "recovering"),
         ("whatsapp", "BR-SP", "restored", "restored"),
         ("whatsapp", "BR-RJ", "too few reports to say", "unknown"),
-        ("whatsapp", "IN", "no outage seen", "normal"),
+        ("whatsapp", "IN", "too few reports to say", "unknown"),
         ("facebook", "", "no outage seen", "normal"),
     ],
 )
