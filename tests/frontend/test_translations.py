@@ -11,7 +11,10 @@ from babel.messages.catalog import Catalog
 from frontend import translations
 
 LANGUAGES = tuple(translations.PLURALS)
-COMPLETE = ("de",)
+COMPLETE = (
+    "de",
+    "es",
+)
 
 
 @pytest.fixture(scope="module")
