@@ -14,6 +14,7 @@ LANGUAGES = tuple(translations.PLURALS)
 COMPLETE = (
     "de",
     "es",
+    "pt",
 )
 
 
