@@ -15,6 +15,7 @@ COMPLETE = (
     "de",
     "es",
     "pt",
+    "hi",
 )
 
 
