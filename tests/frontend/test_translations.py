@@ -12,6 +12,7 @@ from frontend import translations
 
 LANGUAGES = tuple(translations.PLURALS)
 COMPLETE = (
+    "ar",
     "de",
     "es",
     "pt",
