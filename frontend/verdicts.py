@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from frontend.words import listing, moment, place
-from reports import status
+from reports import formats, status
 from reports.status.answers import HomeStatus, RegionLink, RegionState, ServiceStatus
 from reports.status.nesting import parts
 
@@ -108,7 +108,7 @@ def _some(countries: Sequence[str]) -> str:
     if left < 2:
         return listing(countries, most=MOST_NAMED)
     return ngettext("{names} and {n} more country", "{names} and {n} more countries", left).format(
-        names=_(", ").join(countries[:MOST_NAMED]), n=f"{left:,}"
+        names=_(", ").join(countries[:MOST_NAMED]), n=formats.number(left)
     )
 
 
@@ -124,7 +124,7 @@ def _some_of(area: RegionLink, links: Iterable[RegionLink]) -> str:
     if left < 2:
         return listing(names, most=MOST_NAMED)
     return ngettext("{names} and {n} more part of {area}", "{names} and {n} more parts of {area}", left).format(
-        names=_(", ").join(names[:MOST_NAMED]), n=f"{left:,}", area=place(area)
+        names=_(", ").join(names[:MOST_NAMED]), n=formats.number(left), area=place(area)
     )
 
 

@@ -311,6 +311,7 @@ def report_words(name: str) -> str:
             "receipt": _("Thank you."),
             "offline": _("Your report could not be sent: no connection."),
             "busy": _("Your report could not be sent just now."),
+            "tooMany": _("Too many requests came from you or your network. Please try again later."),
             "refused": _("Your report could not be taken."),
             "checking": _("Checking that you are not a program…"),
             "cancel": _("Stop"),

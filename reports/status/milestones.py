@@ -12,6 +12,7 @@ from datetime import datetime
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from reports import formats
 from reports.incidents import timeline
 from reports.incidents.timeline import EntryKind
 from reports.models import Incident, Statement, TimelineEntry
@@ -148,4 +149,4 @@ def _grew(regions: int) -> str:
         "It has spread: %(count)s region has gone down by now.",
         "It has spread: %(count)s regions have gone down by now.",
         regions,
-    ) % {"count": f"{regions:,}"}
+    ) % {"count": formats.number(regions)}

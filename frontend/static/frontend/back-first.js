@@ -50,7 +50,7 @@
     const date = new Date(one.at);
     const time = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
     const sameDay = new Date(one.told).toDateString() === new Date().toDateString();
-    return date.toLocaleString(undefined, sameDay ? time : { weekday: "short", ...time });
+    return date.toLocaleString(`${document.documentElement.lang || "en"}-u-nu-latn`, sameDay ? time : { weekday: "short", ...time });
   }
 
   /** The question in `section`, where one is due or was come for (`asked`); whether there is one. */

@@ -2,6 +2,7 @@
 // that nothing new costs a 304. A hidden page asks nothing.
 
 import { here } from "./here.js";
+import { language } from "./times.js";
 
 const main = document.querySelector("main[data-refresh]");
 const seconds = Number(main?.dataset.refresh || 0);
@@ -65,8 +66,8 @@ function say(problem) {
   note.hidden = !problem;
   if (!problem) return;
   const minutes = Math.floor((Date.now() - heard) / 60_000);
-  const ago = new Intl.RelativeTimeFormat(document.documentElement.lang, { numeric: "always" }).format(-minutes, "minute");
-  const time = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" }).format(heard);
+  const ago = new Intl.RelativeTimeFormat(language, { numeric: "always" }).format(-minutes, "minute");
+  const time = new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" }).format(heard);
   note.textContent = note.dataset.words.replace("{time}", time).replace("{ago}", ago);
 }
 

@@ -7,10 +7,11 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 from django.urls import reverse
-from django.utils import formats
+from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from reports import formats
 from reports.status import places
 from reports.status.answers import ProblemChoice, RegionLink, ServiceLink
 from reports.status.article.pieces import Figure, Part, Source, joined, listing
@@ -39,13 +40,13 @@ def article_page(ref: str) -> str:
 
 def whole(number: float) -> str:
     """A whole number with thousands apart, as the language does it."""
-    return formats.number_format(round(number), use_l10n=True, force_grouping=True)
+    return formats.number(round(number))
 
 
 def day(at: datetime, source: Source | None = None) -> Figure:
     """``3 April 2026``."""
     here = at.astimezone(UTC)
-    text = _("{day} {month} {year}").format(day=here.day, month=formats.date_format(here, "E"), year=here.year)
+    text = _("{day} {month} {year}").format(day=here.day, month=date_format(here, "E"), year=here.year)
     return Figure(text, "day", here.date().isoformat(), source)
 
 
@@ -54,9 +55,7 @@ def instant(at: datetime, beside: date, source: Source | None = None) -> Figure:
     here = at.astimezone(UTC)
     if here.date() == beside:
         return Figure(_("{clock} UTC").format(clock=f"{here:%H:%M}"), "instant", utc(at), source)
-    text = _("{clock} UTC on {day} {month}").format(
-        clock=f"{here:%H:%M}", day=here.day, month=formats.date_format(here, "E")
-    )
+    text = _("{clock} UTC on {day} {month}").format(clock=f"{here:%H:%M}", day=here.day, month=date_format(here, "E"))
     return Figure(text, "instant", utc(at), source, dated=True)
 
 
@@ -92,7 +91,7 @@ def expected(number: float, source: Source | None = None) -> Figure:
     if 0 < number < 0.05:
         text = _("less than 0.1")
     elif number < 9.95:
-        text = formats.number_format(round(number, 1), use_l10n=True).removesuffix(".0").removesuffix(",0")
+        text = _digit(number)
     else:
         text = whole(number)
     return Figure(text, "number", number, source)
@@ -130,21 +129,21 @@ def people(number: float, source: Source | None = None) -> Figure:
 
 
 def _digit(number: float) -> str:
-    return formats.number_format(round(number, 1), use_l10n=True).removesuffix(".0").removesuffix(",0")
+    return formats.number(number, digits=1 if round(number, 1) % 1 else 0)
 
 
 def share(part: float, source: Source | None = None) -> Figure:
     """``69 %``; something is never 0 %, and not everything never 100 %."""
     percent = 100 * part
     shown = 100 if part >= 1 else min(round(percent), 99)
-    text = _("less than 1 %") if 0 < percent < 1 else _("{n} %").format(n=shown)
+    text = _("less than 1 %") if 0 < percent < 1 else formats.percentage(shown)
     return Figure(text, "share", round(part, 6), source)
 
 
 def chance(log10_p: float, source: Source | None = None) -> Figure:
     """``1 in 40,000,000``, ``about 3 %``; bounded, not endless."""
     if log10_p > -2:
-        text = _("{n} %").format(n=max(round(100 * 10**log10_p), 1))
+        text = formats.percentage(max(round(100 * 10**log10_p), 1))
     elif log10_p < -9:
         text = _("less than 1 in a billion")
     else:
