@@ -41,7 +41,7 @@ def page(
     Every page of a replaying site says so, and lives by the scenario's quicker clock: it is asked for again every
     ``replay_seconds``.
     """
-    banner = status.scenario_banner(now)
+    banner = status.scenario_banner()
     whole = {
         **context,
         "now": now,

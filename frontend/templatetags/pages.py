@@ -126,7 +126,7 @@ def day(at: datetime) -> str:
 
 
 @register.filter
-def dated(at: datetime) -> str:
+def dated(at: date) -> str:
     """A day with its year, UTC: ``3 Apr 2024``."""
     return formats.day(at, year=True)
 

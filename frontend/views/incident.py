@@ -130,6 +130,7 @@ def _whole(
         "chapters": chapters.chapters(lines),
         "affected_people": sum(own_people(history.regions).values()),
         "still_affected": len(parts(found.currently_affected)),
+        "silent": all(outage.state == "unknown" for outage in outages if not outage.restored_at),
         "last_restored": _last_restored(found, outages),
         "map_files": maps.files(link.code for link in history.regions),
         "moments": chosen,

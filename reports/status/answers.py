@@ -7,7 +7,7 @@ reports (one a person, service and kind in a window).
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from django.utils.translation import gettext
 
@@ -461,7 +461,8 @@ class ScenarioBanner:
     slug: str
     title: str
     summary: str
-    at: datetime
+    day: date
+    """The day that is replayed, which the site's clock may have left by now."""
     speed: float
     volume_scale: float
     published: tuple[PublishedFigure, ...]

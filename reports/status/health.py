@@ -118,7 +118,7 @@ def _words(age: timedelta) -> str:
     return ngettext("{n} second", "{n} seconds", seconds).format(n=seconds)
 
 
-def scenario_banner(now: datetime) -> ScenarioBanner | None:
+def scenario_banner() -> ScenarioBanner | None:
     """What a replaying site says on every page; ``None`` on an ordinary site."""
     current = clock.scenario()
     if current is None:
@@ -128,7 +128,7 @@ def scenario_banner(now: datetime) -> ScenarioBanner | None:
         slug=plan.slug,
         title=plan.title,
         summary=plan.summary,
-        at=now,
+        day=plan.watch_from.date(),
         speed=current.speed,
         volume_scale=current.volume_scale,
         published=tuple(PublishedFigure(row["what"], row["figure"], row["source"]) for row in plan.published),

@@ -1,6 +1,6 @@
 """Our own health, and what a replaying site says of itself."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from uuid import uuid4
 
 import pytest
@@ -84,13 +84,14 @@ def test_a_replaying_site_measures_age_in_real_time(replaying: datetime):
 
 
 def test_a_replaying_site_says_what_it_replays(replaying: datetime):
-    banner = status.scenario_banner(replaying)
+    banner = status.scenario_banner()
     assert banner is not None
     assert (banner.slug, banner.speed, banner.volume_scale) == ("meta-2024-04-03", 60.0, 10.0)
+    assert banner.day == date(2024, 4, 3)
     assert banner.published
     assert banner.chosen
     assert all(figure.source for figure in banner.published)
 
 
 def test_an_ordinary_site_has_no_banner(world: World):
-    assert status.scenario_banner(NOW) is None
+    assert status.scenario_banner() is None
