@@ -7,6 +7,7 @@ from django.views.generic.base import RedirectView
 
 from frontend.views import (
     about,
+    alerts,
     article,
     back,
     copied,
@@ -37,6 +38,7 @@ urlpatterns = [
     path("services/<slug:slug>/reported/", report.reported, name="reported"),
     path("services/<slug:slug>/back/", back.back, name="back"),
     path("services/<slug:slug>/back.json", back.standing, name="standing"),
+    path("services/<slug:slug>/ask/", alerts.ask, name="ask"),
     path("services/<slug:slug>/<str:code>/", service.region, name="region"),
     path("providers/<slug:slug>/", service.provider, name="provider"),
     path("incidents/", incident.incidents, name="incidents"),
@@ -48,6 +50,8 @@ urlpatterns = [
     path("incidents/<slug:ref>/chart.svg", incident_data.incident_chart, name="incident-chart"),
     path("incidents/<slug:ref>/history.json", incident_data.history, name="incident-history"),
     path("incidents/<slug:ref>/rates.json", incident_data.rates, name="incident-rates"),
+    path("alerts/", alerts.subscribe, name="alerts"),
+    path("alerts/<str:token>/", alerts.alert, name="alert"),
     path("embed/<slug:slug>/", embed.card, name="embed"),
     path("developers/", embed.developers, name="developers"),
     path("methodology/", about.methodology, name="methodology"),

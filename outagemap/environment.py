@@ -7,6 +7,7 @@ import os
 import re
 import secrets
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -91,6 +92,24 @@ def url(name: str, schemes: tuple[str, ...]) -> str:
     if value and value.split("://", 1)[0] not in schemes:
         raise refuse(name, "(hidden)", "a URL that begins with " + " or ".join(f"{s}://" for s in schemes))
     return value
+
+
+def mail_server(name: str) -> tuple[str, int, str, str, str]:
+    """Host, port, user, password and security (none, ``starttls``, ``tls``) of a mail server; all empty when unset."""
+    value = url(name, ("smtp", "smtp+starttls", "smtps"))
+    if not value:
+        return "", 0, "", "", ""
+    expected = "smtp://, smtp+starttls:// or smtps://, user:password@ where needed, a host, perhaps a port"
+    try:
+        parts = urlsplit(value)
+        port = parts.port
+    except ValueError:
+        raise refuse(name, "(hidden)", expected) from None
+    if not parts.hostname or parts.path.strip("/") or parts.query or parts.fragment:
+        raise refuse(name, "(hidden)", expected)
+    security = {"smtp": "", "smtp+starttls": "starttls", "smtps": "tls"}[parts.scheme]
+    usual = {"": 25, "starttls": 587, "tls": 465}[security]
+    return parts.hostname, port or usual, unquote(parts.username or ""), unquote(parts.password or ""), security
 
 
 def secret(name: str, path: Path) -> str:

@@ -52,6 +52,21 @@ if not PUSH_CONTACT.startswith(("mailto:", "https://")):
     raise environment.refuse("PUSH_CONTACT", PUSH_CONTACT, "mailto: and an address, or an https:// URL")
 # Whether messages may go to machines in a private network: for push services and receivers of one's own.
 ALLOW_PRIVATE_TARGETS = environment.flag("ALLOW_PRIVATE_TARGETS", default=False)
+# The address of the site in messages that it sends: no request says there by what name it is asked.
+SITE_URL = environment.url("SITE_URL", ("https", "http")).rstrip("/")
+if SITE_URL and not re.fullmatch(r"https?://[A-Za-z0-9._\[\]:-]+", SITE_URL):
+    raise environment.refuse("SITE_URL", "(hidden)", "https://, a name, perhaps a port, and nothing else")
+if not SITE_URL:
+    SITE_URL = f"https://{SITE_NAME}" if HTTPS or SITE_NAME != "localhost" else f"http://localhost:{PORT}"
+# The server that e-mail goes through, and whom it is from; unset: none is sent.
+_MAIL = environment.mail_server("EMAIL_URL")
+EMAIL_HOST, EMAIL_PORT, EMAIL_HOST_USER, EMAIL_HOST_PASSWORD, _MAIL_SECURITY = _MAIL
+EMAIL_USE_TLS, EMAIL_USE_SSL = _MAIL_SECURITY == "starttls", _MAIL_SECURITY == "tls"
+EMAIL_FROM = environment.text("EMAIL_FROM")
+if bool(EMAIL_HOST) != bool(EMAIL_FROM):
+    raise ImproperlyConfigured("EMAIL_URL and EMAIL_FROM: expected both or neither")
+if EMAIL_FROM and not re.fullmatch(r"[^<>@\s]+@[^<>@\s]+|[^<>@\r\n]+ <[^<>@\s]+@[^<>@\s]+>", EMAIL_FROM):
+    raise environment.refuse("EMAIL_FROM", EMAIL_FROM, "an address, or a name and <an address>")
 # Where a copy of the site is kept for the hour in which the site cannot answer; "off": nowhere.
 _SNAPSHOT = environment.text("SNAPSHOT_DIR", str(DATA_DIR / "snapshot"))
 SNAPSHOT_DIR = None if _SNAPSHOT == "off" else Path(_SNAPSHOT).expanduser().absolute()

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 from celery import shared_task
 from django.conf import settings
 
 from reports import clock, partitions
-from reports.audience import deliveries, returns, tally
+from reports.api.serializers import incident_json
+from reports.audience import alerts, deliveries, returns, tally
 from reports.incidents import watch as watching
 from reports.incidents import what_if as asking
 from reports.intake import catalogue, guard, recovery
 from reports.intake.drain import drain as drain_once
+from reports.models import Delivery, Wish
 
 TELL_SECONDS = 8.0
 # A run ends about when the next one is due: a long one would hold up what waits behind it in the queue.
@@ -73,14 +77,19 @@ def tell() -> None:
     """Tells those who wished to know what has come true, as many as fit into a few seconds."""
     end = time.monotonic() + TELL_SECONDS
     deliveries.tidy(now=_real_now())
+    alerts.tidy(now=_real_now(), site=clock.now())
     returns.find(now=_real_now(), site=clock.now())
+    alerts.find(now=_real_now(), site=clock.now(), incident_json=incident_json)
     while time.monotonic() < end:
-        sent = deliveries.send_due(
-            compose=lambda delivery: returns.message(delivery, site=clock.now()),
-            now=_real_now,
-        )
+        sent = deliveries.send_due(compose=_message, now=_real_now)
         if not sent.tried:
             return
+
+
+def _message(delivery: Delivery) -> Mapping[str, Any] | None:
+    if delivery.subscription.wish == Wish.BACK:
+        return returns.message(delivery, site=clock.now())
+    return alerts.message(delivery)
 
 
 def _real_now() -> datetime:

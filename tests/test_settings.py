@@ -38,6 +38,14 @@ def start(tmp_path, show="PORT", **environment):
         ("VAPID_PRIVATE_KEY", "short"),
         ("PUSH_CONTACT", "me"),
         ("ALLOW_PRIVATE_TARGETS", "some"),
+        ("SITE_URL", "outages.example"),
+        ("SITE_URL", "https://outages.example/path"),
+        ("EMAIL_URL", "mail.example"),
+        ("EMAIL_URL", "smtp://"),
+        ("EMAIL_URL", "smtps://mail.example:port"),
+        ("EMAIL_URL", "smtp://mail.example/inbox"),
+        ("EMAIL_URL", "smtp://mail.example"),
+        ("EMAIL_FROM", "me"),
         ("STANDBY", "perhaps"),
         ("STANDBY_MB", "0"),
         ("ADMIN_USER", "root"),
@@ -55,6 +63,13 @@ def test_an_odd_value_stops_the_start_and_names_the_variable(tmp_path, name, val
 def test_a_refused_url_does_not_show_its_password(tmp_path):
     _, _, last = start(tmp_path, DATABASE_URL="mysql://me:opensesame@db/x")
     assert "opensesame" not in last[0]
+
+
+def test_a_mail_server_is_read_whole_from_one_address(tmp_path):
+    given = {"EMAIL_URL": "smtp+starttls://me:open%2Fsesame@mail.example", "EMAIL_FROM": "Outagemap <me@mail.example>"}
+    shown = "EMAIL_HOST, settings.EMAIL_PORT, settings.EMAIL_HOST_USER, settings.EMAIL_HOST_PASSWORD"
+    assert start(tmp_path, show=shown, **given)[1] == "mail.example 587 me open/sesame"
+    assert start(tmp_path, show="EMAIL_USE_TLS, settings.EMAIL_USE_SSL", **given)[1] == "True False"
 
 
 def test_the_secret_key_is_made_once_and_kept_from_others(tmp_path):

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
+from rest_framework.renderers import JSONRenderer
 
-from reports.status.answers import MapStatus, RegionState, ShownRegion
+from reports.status.answers import IncidentStatus, MapStatus, RegionState, ShownRegion
 
 STATES = ("normal", "down", "recovering", "restored", "unknown")
 SERVICE_STATES = ("normal", "down", "recovering", "unknown")
@@ -330,6 +332,11 @@ class IncidentShape(Shape[Any]):
     def get_duration_s(self, instance: Any) -> int | None:
         """The duration in seconds."""
         return None if instance.duration is None else int(instance.duration.total_seconds())
+
+
+def incident_json(incident: IncidentStatus) -> dict[str, Any]:
+    """An incident in the form of :class:`IncidentShape`, for who sends it elsewhere."""
+    return dict(json.loads(JSONRenderer().render(IncidentShape(incident).data)))
 
 
 class CalibrationBandShape(Shape[Any]):

@@ -1,8 +1,8 @@
 """Messages on their way: each is claimed, sent, and what became of it noted. The same for every channel.
 
 A claim is one conditional update that puts the next attempt ahead: no two workers send the same message, and what a
-worker that died had claimed comes up again after ``LEASE``. Whether it had already sent it, nobody can know; for web
-push a repetition bears the same topic and the same tag, so that the first is replaced and not added to.
+worker that died had claimed comes up again after ``LEASE``. Whether it had already sent it, nobody can know; so a
+repetition bears the name of the first: the topic and the tag of web push, ``webhook-id``, ``Message-ID``.
 """
 
 from __future__ import annotations
@@ -17,22 +17,24 @@ from typing import Any
 from django.db import transaction
 from django.db.models import F
 
-from reports.audience import outgoing, push
+from reports.audience import alerts, mail, notices, outgoing, push, webhooks
 from reports.models import Channel, Delivery, Subscription, Wish
 
 logger = logging.getLogger(__name__)
 
 LEASE = timedelta(minutes=2)
 """How long a message belongs to the worker that claimed it: several times what sending may take."""
-PAUSES = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 15, 60, 180, 360))
-"""After each failed attempt; after one more the message is given up."""
-LONGEST_PAUSE = timedelta(hours=6)
+PAUSES = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 15, 60, 180, 360, 720))
+"""After each failed attempt; after one more, within a day, the message is given up."""
+LONGEST_PAUSE = timedelta(hours=12)
 TOGETHER = 16
 """Messages that are sent at the same time: nearly all of that time is waiting for others."""
 
-_GONE = frozenset({404, 410})
-# The site's key or the message is refused: another attempt would be refused too.
-_HOPELESS = frozenset({400, 401, 403, 413})
+# Where a push service says 404, the browser's address is no more; a webhook's receiver may just be being rebuilt.
+_GONE = {Channel.PUSH: frozenset({404, 410})}
+_GONE_ELSEWHERE = frozenset({410})
+# The site's key or the message is refused by a push service: another attempt would be refused too.
+_HOPELESS = {Channel.PUSH: frozenset({400, 401, 403, 413})}
 
 
 @dataclass(frozen=True)
@@ -101,9 +103,19 @@ def tidy(*, now: datetime) -> int:
 def _send(delivery: Delivery, message: Mapping[str, Any]) -> _Result:
     to = delivery.subscription
     try:
-        if to.channel != Channel.PUSH:
-            return _Result(None, f"nobody knows how to send by {to.channel}", hopeless=True)
-        return _Result(push.send(to.target, to.secret, message, topic=f"{to.pk} {delivery.event}"))
+        if to.channel == Channel.PUSH:
+            return _Result(push.send(to.target, to.secret, message, topic=f"{to.pk} {delivery.event}"))
+        if to.channel == Channel.WEBHOOK:
+            answer = webhooks.send_signed(to.target, message, subscription=to.pk, event=delivery.event)
+            asked = delivery.event == alerts.CONFIRM and 200 <= answer.status < 300
+            if asked and not webhooks.is_answered(to.pk, answer):
+                return _Result(None, "the answer does not repeat the challenge")
+            return _Result(answer)
+        words = notices.words(message, service=to.service.name, region=to.region.code, language=to.language)
+        if to.channel == Channel.MAIL:
+            named = delivery.event
+            return _Result(mail.send(to.target, words, subscription=to.pk, event=named, language=to.language))
+        return _Result(webhooks.send_words(to.target, words, channel=to.channel))
     except outgoing.Refused as refused:
         return _Result(None, str(refused), hopeless=True)
     except outgoing.Failed as failed:
@@ -121,13 +133,17 @@ def _note(delivery: Delivery, result: _Result, *, now: datetime) -> str:
             Subscription.objects.filter(pk=to.pk).delete()
         else:
             mine.update(delivered_at=now, fault="")
+            if to.channel == Channel.WEBHOOK and delivery.event == alerts.CONFIRM:
+                # Its challenge was answered; people answer by a link instead.
+                alerts.confirm(to.pk, now=now)
         return "delivered"
-    if status in _GONE:
-        # The browser's address is no more, for none of its wishes.
+    channel = Channel(to.channel)
+    if status in _GONE.get(channel, _GONE_ELSEWHERE):
+        # The address is no more, for none of its wishes.
         Subscription.objects.filter(channel=to.channel, target_digest=to.target_digest).delete()
         return "given up"
     fault = (result.fault or f"answered {status}")[:200]
-    if result.hopeless or status in _HOPELESS or delivery.attempts > len(PAUSES):
+    if result.hopeless or status in _HOPELESS.get(channel, frozenset()) or delivery.attempts > len(PAUSES):
         mine.update(dead_at=now, fault=fault)
         logger.warning("a message by %s was given up after %d attempts: %s", to.channel, delivery.attempts, fault)
         return "given up"

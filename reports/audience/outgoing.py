@@ -23,6 +23,8 @@ ANSWER_SECONDS = 10.0
 # Whoever answers a byte at a time is cut off.
 WHOLE_SECONDS = 15.0
 URL_LENGTH = 1000
+# More than an answered challenge needs; what comes beyond is not read.
+BODY_BYTES = 4096
 
 
 class Refused(ValueError):
@@ -35,10 +37,11 @@ class Failed(Exception):
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back. ``retry_after`` is in seconds, where the other side asked for it."""
+    """What came back. ``retry_after`` is in seconds, where the other side asked for it; ``body`` is its beginning."""
 
     status: int
     retry_after: int | None
+    body: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,8 @@ def post(url: str, *, body: bytes, headers: Mapping[str, str]) -> Answer:
         connection.request("POST", place.path, body=body, headers=dict(headers))
         answer = connection.getresponse()
         asked = answer.headers.get("Retry-After", "")
-        return Answer(answer.status, int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 7 else None)
+        patience = int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 7 else None
+        return Answer(answer.status, patience, answer.read(BODY_BYTES))
     except (OSError, http.client.HTTPException) as error:
         raise Failed(type(error).__name__) from error
     finally:

@@ -149,6 +149,11 @@ def _indicator(found: ServiceStatus) -> str:
     return _impact(found.people_affected) if found.state == "down" else "minor"
 
 
+def impact_of(incident: IncidentStatus) -> str:
+    """``minor``, ``major`` or ``critical``, by how many people live wherever it was."""
+    return _impact(sum(own_people((*incident.currently_affected, *incident.previously_affected)).values()))
+
+
 def _impact(people: float) -> str:
     return "critical" if people >= CRITICAL else "major" if people >= MAJOR else "minor"
 
@@ -246,7 +251,7 @@ def _incident(about: Subject, incident: IncidentStatus) -> Shape:
         "updated_at": _instant(updates[-1].told_at if updates else incident.detected_at),
         "monitoring_at": _instant(next((told.told_at for told in updates if told.kind == "first_back"), None)),
         "resolved_at": _instant(incident.resolved_at or ended) if incident.state == "resolved" else None,
-        "impact": "none" if incident.review == "rejected" else _impact(sum(own_people(regions).values())),
+        "impact": "none" if incident.review == "rejected" else impact_of(incident),
         "shortlink": about.address("incident", incident.ref),
         "started_at": _instant(incident.onset_at),
         "page_id": about.page["id"],

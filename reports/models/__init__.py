@@ -1,6 +1,6 @@
 """The tables. Import models from here."""
 
-from reports.models.audience import ApiKey, Channel, Delivery, Scope, Subscription, Wish
+from reports.models.audience import ApiKey, Channel, Delivery, Notice, Scope, Severity, Subscription, Wish
 from reports.models.catalogue import (
     Category,
     Problem,
@@ -52,6 +52,7 @@ __all__ = [
     "InboxBlock",
     "Incident",
     "Kind",
+    "Notice",
     "OutageGroup",
     "Problem",
     "Provider",
@@ -69,6 +70,7 @@ __all__ = [
     "Service",
     "ServiceAlias",
     "ServiceDependency",
+    "Severity",
     "Statement",
     "Subscription",
     "TimelineEntry",

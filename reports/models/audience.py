@@ -4,6 +4,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
 from reports.models.catalogue import Region, Service
+from reports.models.incidents import Incident
 
 
 class Scope(models.TextChoices):
@@ -44,6 +45,10 @@ class Channel(models.TextChoices):
     """How somebody is told."""
 
     PUSH = "push", "web push"
+    WEBHOOK = "webhook", "signed webhook"
+    SLACK = "slack", "Slack webhook"
+    TEAMS = "teams", "Teams webhook"
+    MAIL = "mail", "e-mail"
 
 
 class Wish(models.TextChoices):
@@ -51,6 +56,16 @@ class Wish(models.TextChoices):
 
     # Once: the service is back in the region.
     BACK = "back", "when it is back"
+    # From then on: each outage, as it begins, changes and ends.
+    OUTAGES = "outages", "outages"
+
+
+class Severity(models.TextChoices):
+    """From how many people on somebody wants to hear of an outage; as in the Statuspage shape."""
+
+    MINOR = "minor", "any outage"
+    MAJOR = "major", "large outages"
+    CRITICAL = "critical", "very large outages"
 
 
 class Subscription(models.Model):
@@ -58,7 +73,8 @@ class Subscription(models.Model):
 
     ``target`` is where to (for web push the address that the browser's push service gave), ``secret`` what the channel
     needs beside it. Nothing is sent before ``confirmed_at``; past ``expires_at`` it is deleted. ``worst`` is the worst
-    state of the region since it was made: what is no news is not told. ``language`` is that of the page it was made on.
+    state of the region since it was made: what is no news is not told (outages are told by :class:`Notice` instead).
+    ``language`` is that of the page it was made on. The key of a signed webhook is made of ``id``, not kept.
     """
 
     id = models.UUIDField(primary_key=True)
@@ -90,6 +106,18 @@ class Subscription(models.Model):
         return f"{self.channel}: {self.wish}, {self.service_id}, {self.region_id}"
 
 
+class Notice(models.Model):
+    """What is told of an incident, as it stood: the same for everybody who is told of it for one region.
+
+    ``standing`` names how it stood, so that nothing is told twice; ``facts`` are what a webhook gets, in English.
+    """
+
+    incident = models.ForeignKey(Incident, on_delete=models.CASCADE, related_name="+")
+    standing = models.CharField(max_length=32)
+    facts = models.JSONField()
+    created_at = models.DateTimeField(db_index=True)
+
+
 class Delivery(models.Model):
     """One message to one subscription, and what became of it.
 
@@ -100,7 +128,7 @@ class Delivery(models.Model):
 
     subscription = models.ForeignKey(Subscription, on_delete=models.CASCADE, related_name="deliveries")
     event = models.CharField(max_length=80)
-    facts = models.JSONField(default=dict)
+    notice = models.ForeignKey(Notice, on_delete=models.CASCADE, null=True, blank=True, related_name="deliveries")
     created_at = models.DateTimeField()
     attempts = models.PositiveSmallIntegerField(default=0)
     next_attempt_at = models.DateTimeField()

@@ -62,6 +62,7 @@ class PushService:
         self.received: list[Received] = []
         self.answers: dict[str, tuple[int, dict[str, str]]] = {}
         self.seconds: dict[str, float] = {}
+        self.bodies: dict[str, bytes] = {}
         service = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -74,9 +75,11 @@ class PushService:
                 time.sleep(service.seconds.get(self.path, 0))
                 status, extra = service.answers.get(self.path, (201, {}))
                 self.send_response(status)
-                for name, value in {**extra, "Content-Length": "0"}.items():
+                said = service.bodies.get(self.path, b"")
+                for name, value in {**extra, "Content-Length": str(len(said))}.items():
                     self.send_header(name, value)
                 self.end_headers()
+                self.wfile.write(said)
 
             def log_message(self, format: str, *args: object) -> None:
                 pass
