@@ -250,7 +250,8 @@ def test_a_wrong_password_is_a_failure_and_not_shown(world: World, mailbox: Mail
     settings.EMAIL_HOST_PASSWORD = "wrong-password"
     ask()
     assert tell() == Sent(failed=1)
-    assert Delivery.objects.get().fault == "SMTPAuthenticationError"
+    # Some servers say so, others hang up.
+    assert Delivery.objects.get().fault in {"SMTPAuthenticationError", "SMTPServerDisconnected"}
 
 
 def test_without_a_server_mail_is_not_offered(
