@@ -5,7 +5,7 @@ import { startMine } from "./mine.js";
 import { FILLS, MODES, PATTERNS, rateFill, restoreFills } from "./modes.js";
 import { startList } from "./regions.js";
 import { dateAt, decode, merge, minuteAt, statesAt, stepAt, steps, tally, until, STATES } from "./timeline.js";
-import { differsFromUtc, language, localClock, localDay, utcClock } from "./times.js";
+import { comma, differsFromUtc, language, localClock, localDay, utcClock } from "./times.js";
 
 // A screen reader is told where the slider is at most this often while it plays.
 const SAY_EVERY = 4000;
@@ -57,7 +57,7 @@ async function setUp() {
   const clockText = (date) => {
     const sameYear = date.getFullYear() === new Date().getFullYear();
     const local = differsFromUtc(date) ? `${localClock(date)} (${utcClock(date)} UTC)` : `${utcClock(date)} UTC`;
-    return `${localDay(date, !sameYear)}, ${local}`;
+    return `${localDay(date, !sameYear)}${comma}${local}`;
   };
 
   const summary = (date, counts) => [

@@ -16,6 +16,9 @@ const utcClockFormat = new Intl.DateTimeFormat(language, {
 const dayFormat = new Intl.DateTimeFormat(language, { day: "numeric", month: "short" });
 const yearFormat = new Intl.DateTimeFormat(language, { day: "numeric", month: "short", year: "numeric" });
 
+/** What stands between a day and an hour. */
+export const comma = page === "ar" ? "، " : ", ";
+
 /** Whether the reader's clock differs from UTC at `date`. */
 export const differsFromUtc = (date) => date.getTimezoneOffset() !== 0;
 
@@ -35,7 +38,7 @@ function upgradeTime(element) {
   const written = element.textContent;
   const sameDay = date.getDate() === date.getUTCDate();
   const dated = element.hasAttribute("data-dated") || !sameDay;
-  const day = dated ? `${localDay(date, /\d{4}/.test(written))}, ` : "";
+  const day = dated ? `${localDay(date, /\d{4}/.test(written))}${comma}` : "";
   const utc = document.createElement("span");
   utc.className = "utc";
   utc.textContent = ` (${sameDay ? `${utcClock(date)} UTC` : written})`;
