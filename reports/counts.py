@@ -94,22 +94,40 @@ class HalfHours:
 
 
 def add(cursor: Cursor, additions: Additions) -> None:
-    """Adds ``additions`` to the counts, in the transaction of ``cursor``."""
+    """Adds ``additions`` to the counts, in the transaction of ``cursor``.
+
+    The caller holds the drain's lock. One that does not may meet another's minute, and gets ``IntegrityError``.
+    """
     if not len(additions.minute):
         return
-    # In the order of the key: two writers that meet lock the rows in one order.
-    order = np.lexsort((additions.problem, additions.kind, additions.region_id, additions.service_id, additions.minute))
+    a = additions
+    # In the order of the key: pages and indexes are written from one end to the other.
+    order = np.lexsort((a.problem, a.kind, a.region_id, a.service_id, a.minute))
+    columns = (a.minute, a.service_id, a.region_id, a.kind, a.problem, a.reports, a.networks, a.service_networks)
+    ordered = [column[order] for column in columns]
+    # A drain that has to catch up has mostly minutes that nothing is known of: a COPY costs half of what asking for
+    # each row costs. Only the newest minute is looked at, because no planner can get that wrong.
+    cursor.execute("SELECT extract(epoch FROM max(minute))::bigint / 60 FROM reports_reportcount")
+    newest = (cursor.fetchone() or (None,))[0]
+    known = 0 if newest is None else int(np.searchsorted(ordered[0], newest, side="right"))
+    if known:
+        _upsert(cursor, Additions(*(column[:known] for column in ordered)))
+    if known < len(order):
+        _copy(cursor, Additions(*(column[known:] for column in ordered)))
+
+
+def _upsert(cursor: Cursor, rows: Additions) -> None:
     columns = (
-        additions.minute * 60,
-        additions.service_id,
-        additions.region_id,
-        additions.kind,
-        additions.problem,
-        additions.reports,
-        additions.networks,
-        additions.service_networks,
+        rows.minute * 60,
+        rows.service_id,
+        rows.region_id,
+        rows.kind,
+        rows.problem,
+        rows.reports,
+        rows.networks,
+        rows.service_networks,
     )
-    cursor.execute(_ADD, [BigintArray(column[order]) for column in columns])
+    cursor.execute(_ADD, [BigintArray(column) for column in columns])
 
 
 _ADD = """
@@ -122,27 +140,31 @@ SET reports = held.reports + EXCLUDED.reports, networks = held.networks + EXCLUD
 """
 
 
+def _copy(cursor: Cursor, rows: Additions) -> None:
+    binary.copy_in(
+        cursor,
+        "reports_reportcount",
+        [
+            ("minute", "timestamptz", rows.minute * _MINUTE),
+            ("service_id", "bigint", rows.service_id),
+            ("region_id", "bigint", rows.region_id),
+            ("kind", "smallint", rows.kind),
+            ("problem_key", "integer", rows.problem),
+            ("reports", "integer", rows.reports),
+            ("networks", "integer", rows.networks),
+            ("service_networks", "integer", rows.service_networks),
+        ],
+        rows=len(rows.minute),
+    )
+
+
 def copy_history(rows: Additions) -> None:
     """Writes the counts of minutes that have none yet, in bulk: a million rows take a few seconds.
 
     For history that was recorded or modelled elsewhere. Raises ``IntegrityError`` where a row exists already.
     """
     with transaction.atomic(), binary.reading() as cursor:
-        binary.copy_in(
-            cursor,
-            "reports_reportcount",
-            [
-                ("minute", "timestamptz", rows.minute * _MINUTE),
-                ("service_id", "bigint", rows.service_id),
-                ("region_id", "bigint", rows.region_id),
-                ("kind", "smallint", rows.kind),
-                ("problem_key", "integer", rows.problem),
-                ("reports", "integer", rows.reports),
-                ("networks", "integer", rows.networks),
-                ("service_networks", "integer", rows.service_networks),
-            ],
-            rows=len(rows.minute),
-        )
+        _copy(cursor, rows)
     with binary.reading() as cursor:
         # Or the planner goes on to think that the table is empty until the server gets round to looking.
         cursor.execute("ANALYZE reports_reportcount")

@@ -66,6 +66,19 @@ def test_adding_again_adds(stored: None):
     assert ReportCount.objects.count() == len(ROWS) + 1
 
 
+def test_new_minutes_and_known_ones_are_added_to_at_once_whatever_their_order(stored: None):
+    rows = [(61, 1, 10, 0, 0, 2, 1), (0, 1, 10, 0, 0, 7, 0), (60, 3, 10, 0, 0, 1, 1), (30, 1, 10, 0, 0, 4, 2)]
+    add(rows)
+    add(rows)
+    found = {
+        (int((minute - NOON).total_seconds() // 60), service): (reports, networks)
+        for minute, service, reports, networks in ReportCount.objects.filter(
+            region=10, kind=0, problem_key=0
+        ).values_list("minute", "service_id", "reports", "networks")
+    }
+    assert found == {(0, 1): (19, 3), (30, 1): (8, 4), (59, 1): (9, 9), (60, 3): (2, 2), (61, 1): (4, 2)}
+
+
 def test_adding_nothing_is_nothing(db: None):
     add([])
     assert not ReportCount.objects.exists()

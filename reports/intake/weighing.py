@@ -217,7 +217,7 @@ class _Seen:
     def __init__(self, cursor: Cursor, keys: Integers) -> None:
         self._cursor = cursor
         # Not by COPY: most keys are new, so that little comes back, and a list of literals costs more than it saves.
-        cursor.execute(_WHEN_SEEN, [BigintArray(np.unique(keys))], binary=True)
+        cursor.execute(_WHEN_SEEN, [BigintArray(_distinct(keys))], binary=True)
         found = np.array(cursor.fetchall(), dtype=np.int64).reshape(-1, 3)
         self._keys, self._at, self._reports = found[np.argsort(found[:, 0])].T
 
@@ -240,8 +240,7 @@ class _Seen:
         # The last of equal keys: they come in order of time.
         unique, from_end = np.unique(key[::-1], return_index=True)
         at, reports = at[::-1][from_end], reports[::-1][from_end]
-        known = np.intersect1d(unique, self._keys, assume_unique=True)
-        if len(known):
+        if len(known := unique[self._of(unique, np.ones_like(self._keys), 0) > 0]):
             self._cursor.execute("DELETE FROM reports_seen WHERE key = ANY(%s)", [BigintArray(known)])
         columns = [("key", "bigint", unique), ("counted_at", "timestamptz", at * 1000), ("reports", "integer", reports)]
         binary.copy_in(self._cursor, "reports_seen", columns, rows=len(unique))
@@ -250,6 +249,14 @@ class _Seen:
 _WHEN_SEEN = """
 SELECT key, (extract(epoch FROM counted_at) * 1000)::bigint, reports::bigint FROM reports_seen WHERE key = ANY(%s)
 """
+
+
+def _distinct(keys: Integers) -> Integers:
+    """What ``np.unique`` gives: sorting random numbers takes a fifth of the time that its hash table takes."""
+    ordered = np.sort(keys)
+    fresh = np.ones(len(ordered), dtype=np.bool_)
+    fresh[1:] = ordered[1:] != ordered[:-1]
+    return ordered[fresh]
 
 
 def _mixed(first: Integers, *others: Integers) -> Integers:

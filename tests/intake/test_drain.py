@@ -7,7 +7,7 @@ from uuid import UUID
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reports.intake.drain import DrainResult, drain
@@ -203,6 +203,14 @@ def test_a_block_that_the_tables_refuse_is_set_aside_and_stops_nobody(known: Cat
     assert Report.objects.count() == counted() == 3
 
 
+def test_one_transaction_takes_no_further_block_once_it_has_enough(known: Catalogue, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("reports.intake.drain.MAX_REPORTS", 2)
+    for i in range(5):
+        report(address=f"192.0.2.{i}", at=NOON + timedelta(seconds=i))
+    assert [drain(now=NOON).blocks for _ in range(4)] == [2, 2, 1, 0]
+    assert Report.objects.count() == counted() == 5
+
+
 def test_only_one_drain_runs_at_a_time(committed: Catalogue):
     import psycopg
     from django.db import connection
@@ -217,6 +225,7 @@ def test_only_one_drain_runs_at_a_time(committed: Catalogue):
     assert drain(now=NOON).reports == 1
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, 3), st.integers(0, 400)), max_size=40),
     st.dictionaries(st.integers(0, 3), st.integers(-100, 0)),
