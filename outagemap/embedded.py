@@ -76,6 +76,8 @@ def prepare_database(data_dir: Path, *, durable: bool = True) -> Server:
     environment |= {"LC_ALL": "C", "TZ": "UTC"}
     if not (cluster / "PG_VERSION").exists():
         _make_cluster(cluster, binaries, user, environment, durable=durable)
+    for note in (cluster / "postmaster.pid", sockets / f"{_POSTGRES_SOCKET}.lock"):
+        _forget_the_dead(note)
     settings = {
         "listen_addresses": "",
         "unix_socket_directories": str(sockets),
@@ -139,18 +141,24 @@ def create_database(data_dir: Path) -> None:
 
 
 def stray_database(data_dir: Path) -> list[psutil.Process]:
-    """The database process of this data folder, if one runs.
+    """The database process of this data folder, if one runs; where it was killed, what it has left behind.
 
-    PostgreSQL hides its environment, so it is known by the number that it noted and the folder that it works in.
+    PostgreSQL hides its environment, so they are known by the folder that they work in. While the first of them lives
+    the others are its own to stop. Without it a busy one works on, and no new database would start beside it.
     """
     link = data_dir / "database"
-    cluster = (link.readlink() if link.is_symlink() else data_dir) / "postgres"
-    with suppress(OSError, ValueError, IndexError, psutil.Error):
-        process = psutil.Process(int((cluster / "postmaster.pid").read_text(encoding="ascii").split()[0]))
-        # The number may be another's by now.
-        if process.name() == "postgres" and Path(process.cwd()) == cluster.resolve():
-            return [process]
-    return []
+    cluster = ((link.readlink() if link.is_symlink() else data_dir) / "postgres").resolve()
+    found: dict[int, psutil.Process] = {}
+    for process in psutil.process_iter():
+        with suppress(OSError, psutil.Error):
+            if process.name() == "postgres" and Path(process.cwd()) == cluster:
+                found[process.pid] = process
+    strays = []
+    for process in found.values():
+        with suppress(psutil.Error):
+            if process.ppid() not in found:
+                strays.append(process)
+    return strays
 
 
 def open_to_others(path: Path) -> bool:
@@ -252,6 +260,17 @@ def _binaries(home: Path, user: int | None) -> Path:
                 path.chmod(0o755 if path.is_dir() or os.access(path, os.X_OK) else 0o644)
         draft.rename(target)
     return target / package.name / install / "bin"
+
+
+def _forget_the_dead(note: Path) -> None:
+    """Removes the `note` in which a database process left its number, when that process is dead and not yet buried.
+
+    In a container whose first process buries nobody it stays so, and PostgreSQL would take it for a running server for
+    ever. Whether any process still works on the cluster it finds out by itself, by the shared memory.
+    """
+    with suppress(OSError, ValueError, IndexError, psutil.Error):
+        if psutil.Process(int(note.read_text(encoding="ascii").split()[0])).status() == psutil.STATUS_ZOMBIE:
+            note.unlink()
 
 
 def _make_cluster(

@@ -6,11 +6,13 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import psutil
+import psycopg
 import pytest
 
 from outagemap import embedded
@@ -144,6 +146,70 @@ def test_a_number_that_belongs_to_another_process_by_now_is_left_alone(tmp_path)
     (tmp_path / "postgres").mkdir()
     (tmp_path / "postgres" / "postmaster.pid").write_text(f"{os.getpid()}\n")
     assert embedded.stray_database(tmp_path) == []
+
+
+@pytest.fixture
+def cluster():
+    # Not pytest's own folder, see above.
+    data_dir = Path(f"/tmp/outagemap-killed-{os.getpid()}")
+    data_dir.mkdir(mode=0o755)
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start() -> subprocess.Popen[bytes]:
+        server = embedded.prepare_database(data_dir, durable=False)
+        started.append(subprocess.Popen(server.command, user=server.user, env=dict(server.environment), cwd="/"))
+        wait_until(lambda: asks(data_dir) or started[-1].poll() is not None, "the database answers", seconds=30)
+        return started[-1]
+
+    yield data_dir, start
+    for process in started:
+        process.send_signal(signal.SIGQUIT)
+        process.wait(timeout=30)
+    shutil.rmtree(data_dir)
+
+
+def asks(data_dir: Path) -> bool:
+    with suppress(psycopg.OperationalError):
+        embedded.create_database(data_dir)
+        return True
+    return False
+
+
+def test_a_database_starts_beside_its_own_unburied_dead(cluster):
+    data_dir, start = cluster
+    first = start()
+    first.kill()
+    wait_until(lambda: psutil.Process(first.pid).status() == psutil.STATUS_ZOMBIE, "it is dead and not buried")
+    wait_until(lambda: not embedded.stray_database(data_dir), "its children have noticed")
+    assert start().poll() is None
+    assert asks(data_dir)
+
+
+def test_what_a_killed_database_left_at_work_is_ended_before_the_next_starts(cluster, supervisor):
+    data_dir, start = cluster
+    first = start()
+    busy = psycopg.connect(embedded.database_url(data_dir))
+    # Work that looks up only at its end, or when it is told to stop.
+    threading.Thread(target=_exhaust, args=(busy,), daemon=True).start()
+    wait_until(lambda: _busy_for(first) > 0.3, "it works")
+    assert [stray.pid for stray in embedded.stray_database(data_dir)] == [first.pid]
+    first.kill()
+    first.wait()
+    time.sleep(1)
+    left = embedded.stray_database(data_dir)
+    assert len(left) == 1
+    assert supervisor.sweep(left) == 1
+    assert start().poll() is None
+    assert asks(data_dir)
+
+
+def _exhaust(busy: psycopg.Connection[tuple[int]]) -> None:
+    with suppress(psycopg.Error):
+        busy.execute("SELECT count(*) FROM generate_series(1, 1000000) a, generate_series(1, 1000000) b")
+
+
+def _busy_for(server: subprocess.Popen[bytes]) -> float:
+    return max(child.cpu_times().user for child in psutil.Process(server.pid).children())
 
 
 def test_a_program_that_cannot_start_is_tried_a_few_times_and_then_reported_with_its_log(supervisor):

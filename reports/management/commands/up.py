@@ -71,6 +71,8 @@ class Command(BaseCommand):
     def _start_all(self, supervisor: Supervisor, *, replaying: bool) -> None:
         started_at = time.monotonic()
         left = supervisor.sweep(embedded.stray_database(settings.DATA_DIR))
+        # A database that did not stop in time and was killed leaves busy processes of its own.
+        left += supervisor.sweep(embedded.stray_database(settings.DATA_DIR))
         if left:
             self._complain(f"ended {left} processes that an earlier start had left behind")
         _require_free_port()
