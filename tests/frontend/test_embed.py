@@ -18,13 +18,14 @@ def test_a_card_may_be_framed_by_anybody_and_no_other_page_by_anyone(client: Cli
         assert response.headers["X-Frame-Options"] == "DENY", address
 
 
-def test_a_card_says_the_state_without_a_script_or_a_cookie(client: Client, outage: str) -> None:
+def test_a_card_says_the_state_without_a_script_and_without_a_cookie(client: Client, outage: str) -> None:
     card = client.get("/embed/whatsapp/")
     html = card.content.decode()
     assert re.search(r"Down in \d+ regions", html)
     assert 'href="/services/whatsapp/"' in html
-    assert "<script" not in html
-    assert 'http-equiv="refresh"' in html
+    assert re.findall(r"<script[^>]*src=\"([^\"]+)\"", html) == ["/static/frontend/embed.js"]
+    # Who runs scripts is not reloaded under their hands.
+    assert '<noscript><meta http-equiv="refresh" content="60"></noscript>' in html
     assert not card.cookies
     assert len(html) < 4000
 
@@ -80,3 +81,18 @@ def test_a_snippet_is_copied(browser_page: Any) -> None:
     assert "/badges/" in browser_page.evaluate("navigator.clipboard.readText()")
     frame = browser_page.frame_locator("iframe")
     frame.get_by_text("reports in the last hour").wait_for()
+
+
+@pytest.mark.browser
+def test_an_open_card_brings_itself_up_to_date_without_loading_anew(browser_page: Any) -> None:
+    from reports import clock
+    from tests.frontend import scene
+
+    scene.lay(clock.now())
+    browser_page.clock.install()
+    browser_page.goto("/embed/whatsapp/")
+    browser_page.evaluate("document.body.dataset.same = 'yes'; document.querySelector('.verdict').textContent = 'old'")
+    with browser_page.expect_response("**/embed/whatsapp/"):
+        browser_page.clock.fast_forward(61_000)
+    browser_page.get_by_text("Down in").wait_for()
+    assert browser_page.evaluate("document.body.dataset.same") == "yes"
