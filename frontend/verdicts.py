@@ -15,8 +15,9 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from frontend.words import listing, moment, place
+from frontend.words import listing, moment
 from reports import formats, status
+from reports.status import place_name
 from reports.status.answers import HomeStatus, RegionLink, RegionState, ServiceStatus
 from reports.status.nesting import parts
 
@@ -99,7 +100,7 @@ def _countries(found: ServiceStatus, state: str) -> str:
         rows = [each.region for each in (*found.down, *found.restored) if each.state == state]
         if rows and country.region not in rows:
             return _some_of(country.region, rows)
-    return _some([place(each.region) for each in there])
+    return _some([place_name(each.region) for each in there])
 
 
 def _some(countries: Sequence[str]) -> str:
@@ -118,13 +119,13 @@ def _some_of(area: RegionLink, links: Iterable[RegionLink]) -> str:
     """
     links = parts(list(links))
     if len(links) > 1 and sum(link.population or 0 for link in links) > MOST_PEOPLE * (area.population or 0) > 0:
-        return place(area)
-    names = [place(link) for link in sorted(links, key=lambda link: -(link.population or 0))]
+        return place_name(area)
+    names = [place_name(link) for link in sorted(links, key=lambda link: -(link.population or 0))]
     left = len(names) - MOST_NAMED
     if left < 2:
         return listing(names, most=MOST_NAMED)
     return ngettext("{names} and {n} more part of {area}", "{names} and {n} more parts of {area}", left).format(
-        names=_(", ").join(names[:MOST_NAMED]), n=formats.number(left), area=place(area)
+        names=_(", ").join(names[:MOST_NAMED]), n=formats.number(left), area=place_name(area)
     )
 
 
@@ -159,7 +160,7 @@ def here_verdict(local: ServiceStatus, region: RegionLink, whole: ServiceStatus,
     return format_html(
         sentence,
         service=local.link.name,
-        region=place(region),
+        region=place_name(region),
         back=back,
         since=moment(at, now) if at else "",
         other=whole.echo_of.name if whole.echo_of else "",
@@ -193,7 +194,7 @@ def _parts_verdict(local: ServiceStatus, area: RegionLink, inside: Sequence[Regi
     return format_html(
         sentence,
         service=local.link.name,
-        area=place(area),
+        area=place_name(area),
         down=down,
         coming=coming,
         back=back,
@@ -236,7 +237,7 @@ def elsewhere_verdict(whole: ServiceStatus, region: RegionLink, now: datetime) -
 
 def _places_outside(whole: ServiceStatus, region: RegionLink, state: str) -> list[str]:
     country = region.code[:2]
-    names = [place(each.region) for each in whole.countries if each.state == state and each.region.code != country]
+    names = [place_name(each.region) for each in whole.countries if each.state == state and each.region.code != country]
     beside = [
         each
         for each in (*whole.down, *whole.restored)
@@ -245,7 +246,7 @@ def _places_outside(whole: ServiceStatus, region: RegionLink, state: str) -> lis
     own = status.region(country)
     # The country of which the region is a part tells of itself where it was decided on as a whole.
     if beside and own and own != region:
-        names.insert(0, _("other parts of {country}").format(country=place(own)))
+        names.insert(0, _("other parts of {country}").format(country=place_name(own)))
     return names
 
 
@@ -333,7 +334,7 @@ def here_sentences(local: Sequence[ServiceStatus], region: RegionLink, *, stale:
     names: dict[str, list[str]] = {}
     for each in local:
         names.setdefault(each.state, []).append(each.link.name)
-    where = place(region)
+    where = place_name(region)
     if not local:
         return () if stale else (_("Nothing is seen down in {region} either.").format(region=where),)
     found = []

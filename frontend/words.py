@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, npgettext
 
 from reports import formats
+from reports.status import place_name
 from reports.status import region as region_named
 from reports.status.answers import CountryState, IncidentStatus, RegionLink
 from reports.status.nesting import parts
@@ -185,31 +186,18 @@ def regions(number: int) -> str:
     return ngettext("{n} region", "{n} regions", number).format(n=formats.number(number))
 
 
-# Countries whose English names want an article within a sentence.
-_WITH_ARTICLE = {
-    *("AE", "AX", "BQ", "BS", "CC", "CD", "CF", "CG", "CK", "DO", "FK", "FO", "GB", "GM", "IM", "KM", "KY"),
-    *("MH", "MP", "MV", "NL", "PH", "SB", "SC", "TC", "TF", "UM", "US", "VG", "VI"),
-}
-
-
-def place(link: RegionLink) -> str:
-    """The region's name as it stands within a sentence: ``the United Kingdom``."""
-    # What other languages put before a name, or do to it, hangs on the sentence: theirs let the name stand alone.
-    return f"the {link.name}" if formats.language() == "en" and link.code in _WITH_ARTICLE else link.name
-
-
 def _places(links: Sequence[RegionLink]) -> str:
     """Up to three by name; more of them as a number, with the country where it is one. A country is left out where
     parts of it are there."""
     links = parts(links)
     if len(links) <= 3:
-        return listing([place(link) for link in links])
+        return listing([place_name(link) for link in links])
     countries = {link.code[:2] for link in links if link.kind != "world"}
     if len(countries) > 1:
         return _("{regions} in {n} countries").format(regions=regions(len(links)), n=len(countries))
     country = region_named(next(iter(countries)))
     assert country is not None
-    return _("{regions} of {country}").format(regions=regions(len(links)), country=place(country))
+    return _("{regions} of {country}").format(regions=regions(len(links)), country=place_name(country))
 
 
 def incident_verdict(incident: IncidentStatus, now: datetime) -> SafeString:

@@ -18,7 +18,7 @@ from frontend import words
 from frontend.charts import SIDE, STATES
 from frontend.course import Row
 from frontend.languages import Choices, choices
-from reports import formats
+from reports import formats, status
 from reports.status.answers import CountryState, EvidenceFigures, RegionLink
 
 register = template.Library()
@@ -206,7 +206,7 @@ def probability(log10_p: float) -> str:
 @register.filter
 def place(link: RegionLink) -> str:
     """The name of a region as it stands within a sentence."""
-    return words.place(link)
+    return status.place_name(link)
 
 
 @register.filter

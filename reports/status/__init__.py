@@ -7,7 +7,7 @@ from reports.status.health import readiness, scenario_banner
 from reports.status.history import incident, incident_history, incident_regions, incident_timeline
 from reports.status.listing import CursorError, incidents
 from reports.status.milestones import milestones
-from reports.status.places import locate, region, regions
+from reports.status.places import locate, place_name, region, regions
 from reports.status.present import (
     home,
     problem_choices,
@@ -47,6 +47,7 @@ __all__ = [
     "incidents",
     "locate",
     "milestones",
+    "place_name",
     "problem_choices",
     "readiness",
     "region",

@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+from reports import formats
 from reports import regions as tree
 from reports.status import catalogue
 from reports.status.answers import RegionLink
+
+# Countries whose English names want an article within a sentence.
+_WITH_ARTICLE = {
+    *("AE", "AX", "BQ", "BS", "CC", "CD", "CF", "CG", "CK", "DO", "FK", "FO", "GB", "GM", "IM", "KM", "KY"),
+    *("MH", "MP", "MV", "NL", "PH", "SB", "SC", "TC", "TF", "UM", "US", "VG", "VI"),
+}
+
+
+def place_name(link: RegionLink) -> str:
+    """The region's name as it stands within a sentence: ``the United Kingdom``."""
+    # What other languages put before a name, or do to it, hangs on the sentence: theirs let the name stand alone.
+    return f"the {link.name}" if formats.language() == "en" and link.code in _WITH_ARTICLE else link.name
 
 
 def region(code: str) -> RegionLink | None:

@@ -8,7 +8,6 @@ import pytest
 
 from frontend import words
 from reports.detection.confidence import SIGNS
-from reports.status.answers import RegionLink
 
 NOON = datetime(2024, 4, 3, 12, 0, tzinfo=UTC)
 
@@ -87,8 +86,3 @@ def test_what_is_seldom_is_not_called_nothing(number: float, said: str) -> None:
 def test_every_sign_of_a_confidence_has_a_name() -> None:
     for name in ("age", *SIGNS):
         assert words.figure_name(f"sign_{name}").startswith("For the confidence: ")
-
-
-def test_some_countries_want_an_article() -> None:
-    assert words.place(RegionLink("GB", "United Kingdom", "001", "country", None)) == "the United Kingdom"
-    assert words.place(RegionLink("FR", "France", "001", "country", None)) == "France"

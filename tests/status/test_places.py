@@ -1,6 +1,7 @@
 """Regions by code, name and coordinate."""
 
 import pytest
+from django.utils import translation
 
 from reports import status
 
@@ -34,3 +35,13 @@ def test_a_coordinate_lies_in_a_region_or_at_sea():
     assert status.locate(0.0, -30.0) is None
     with pytest.raises(ValueError):
         status.locate(91.0, 0.0)
+
+
+def test_some_countries_want_an_article_in_an_english_sentence():
+    kingdom, france = status.region("GB"), status.region("FR")
+    assert kingdom is not None
+    assert france is not None
+    assert status.place_name(kingdom) == "the United Kingdom"
+    assert status.place_name(france) == "France"
+    with translation.override("de"):
+        assert status.place_name(kingdom) == "Vereinigtes Königreich"

@@ -16,17 +16,6 @@ from reports.status import places
 from reports.status.answers import ProblemChoice, RegionLink, ServiceLink
 from reports.status.article.pieces import Figure, Part, Source, joined, listing
 
-# Countries whose English names want an article within a sentence.
-_WITH_ARTICLE = {
-    *("AE", "AX", "BQ", "BS", "CC", "CD", "CF", "CG", "CK", "DO", "FK", "FO", "GB", "GM", "IM", "KM", "KY"),
-    *("MH", "MP", "MV", "NL", "PH", "SB", "SC", "TC", "TF", "UM", "US", "VG", "VI"),
-}
-
-
-def place_name(link: RegionLink) -> str:
-    """The region's name as it stands within a sentence: ``the United Kingdom``."""
-    return _("the {country}").format(country=link.name) if link.code in _WITH_ARTICLE else link.name
-
 
 def utc(at: datetime) -> str:
     """ISO 8601 in UTC, to the second: ``2026-04-03T18:02:00Z``."""
@@ -153,7 +142,7 @@ def chance(log10_p: float, source: Source | None = None) -> Figure:
 
 def place(link: RegionLink, source: Source | None = None) -> Figure:
     """A region within a sentence: ``the United Kingdom``."""
-    name = _("the world as a whole") if link.kind == "world" else place_name(link)
+    name = _("the world as a whole") if link.kind == "world" else places.place_name(link)
     return Figure(name, "place", link.code, source)
 
 
