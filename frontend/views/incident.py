@@ -47,7 +47,11 @@ REVIEWS = ("automatic", "confirmed", "rejected", "merged")
 def incidents(request: HttpRequest) -> HttpResponseBase:
     """Past and present incidents, with filters."""
     now = clock.now()
-    asked = {name: request.GET.get(name, "").strip()[:60] for name in ("service", "state", "review", "region", "since")}
+    # PostgreSQL knows no text with a NUL in it.
+    asked = {
+        name: request.GET.get(name, "").replace("\x00", "").strip()[:60]
+        for name in ("service", "state", "review", "region", "since")
+    }
     since = _day(asked["since"])
     service = next((link.slug for link in status.search(asked["service"], limit=1)), asked["service"])
     region = status.region(asked["region"]) if asked["region"] else None
