@@ -29,6 +29,10 @@ PAGES = (
     "/privacy/",
     "/status/",
     "/no-such-page/",
+    "/developers/",
+    "/embed/whatsapp/",
+    "/embed/whatsapp/?region=GB-ENG&theme=dark",
+    "/ar/services/whatsapp/",
 )
 AXE = Path(axe_playwright_python.__file__).with_name("axe.min.js").read_text(encoding="utf-8")
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
@@ -44,6 +48,16 @@ def scene(transactional_db: None) -> Iterator[None]:
     scene.lay(clock.now())
     yield
     snapshots.forget()
+
+
+def _of_a_receipt() -> tuple[str, ...]:
+    """Where somebody lands who reported without a script, and where they are asked again."""
+    from reports import clock
+    from reports.intake.submission import submit
+
+    said = {"service": "whatsapp", "region": "GB-ENG", "kind": "down"}
+    token = submit(said, address="192.0.2.7", received_at=clock.now()).receipt
+    return f"/services/whatsapp/reported/?receipt={token}", f"/services/whatsapp/back/?receipt={token}"
 
 
 def violations(page: Page) -> list[str]:
@@ -66,7 +80,7 @@ def test_no_page_breaks_a_rule_of_axe(
         base_url=live_site, viewport={"width": width, "height": 900}, color_scheme=scheme, reduced_motion="reduce"
     ) as context:
         page = context.new_page()
-        for address in PAGES:
+        for address in (*PAGES, *_of_a_receipt()):
             page.goto(address)
             # What is folded away is read too.
             page.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
