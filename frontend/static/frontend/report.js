@@ -21,7 +21,7 @@ function setUp() {
   let checking = null;
 
   // The API speaks English, with particulars; other pages say it in their own language.
-  const said = (theirs, ours) => (document.documentElement.lang === "en" && theirs) || ours;
+  const worded = (theirs, ours) => (document.documentElement.lang === "en" && theirs) || ours;
 
   const say = (text, failed = false) => {
     answer.classList.toggle("error", failed);
@@ -46,9 +46,9 @@ function setUp() {
     const body = await reply.json().catch(() => ({}));
     if (reply.status === 202) return thank(report, body);
     if (body.code === "proof_needed" && tries > 0) return prove(report, body.challenge, tries - 1);
-    if (reply.status === 429) return retryLater(report, said(body.detail, words.tooMany));
+    if (reply.status === 429) return retryLater(report, worded(body.detail, words.tooMany));
     if (reply.status === 403 || reply.status >= 500) return retryLater(report, words.busy);
-    return say(said(Object.values(body).flat().join(" "), words.refused), true);
+    return say(worded(Object.values(body).flat().join(" "), words.refused), true);
   }
 
   // So many reports are coming that a program is asked to work for each. A browser does, and its reader may stop it.
