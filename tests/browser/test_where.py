@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Geolocation, Page, expect
 
 from tests.browser_fixtures import watch_page
 
@@ -88,7 +88,7 @@ def test_on_the_home_page_the_question_is_put_away_until_it_is_asked(scene: None
 def test_the_device_is_asked_only_on_request_and_its_answer_rounded(
     scene: None, browser: Browser, live_site: str
 ) -> None:
-    place = {"latitude": 51.50735, "longitude": -0.12776}
+    place: Geolocation = {"latitude": 51.50735, "longitude": -0.12776}
     with browser.new_context(base_url=live_site, geolocation=place, permissions=["geolocation"]) as context:
         page = context.new_page()
         complaints = watch_page(page, live_site)
