@@ -82,6 +82,11 @@ def test_a_report_is_two_taps_and_counts_once(scene: None, browser_page: Page) -
     assert answer.value.json()["problem"] == "messages"
     browser_page.get_by_text("Counted: WhatsApp is down for you.").wait_for()
     assert inbox() == 1
+    # The thanks do not break the form on a telephone.
+    browser_page.set_viewport_size({"width": 390, "height": 844})
+    for each in browser_page.locator("form[data-report] :visible").all():
+        box = each.bounding_box()
+        assert box is None or box["x"] + box["width"] <= 390
     # The choice is kept in the browser.
     browser_page.reload()
     assert browser_page.input_value("#country") == "FR"

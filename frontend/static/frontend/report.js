@@ -78,7 +78,7 @@ function setUp() {
 
   function thank(report, body) {
     kinds.forEach((button) => button.setAttribute("aria-pressed", String(button.value === report.kind)));
-    say(`${report.kind === "down" ? words.countedDown : words.countedWorking} ${words.receipt} ${body.receipt}`);
+    say(`${report.kind === "down" ? words.countedDown : words.countedWorking} ${words.receipt}`);
     if (report.kind === "working") return settle(body.service);
     const what = said(body);
     keep(what);
