@@ -136,6 +136,8 @@ def _so_far(story: Story) -> Iterator[Sentence]:
             back=wording.regions(back, source),
             left=wording.regions(left, source),
         )
+        if unknown:
+            yield story.say(_("From {unknown} too little is heard to say."), unknown=wording.regions(unknown, source))
     elif unknown:
         yield story.say(
             _("It is back in {back}; from {unknown} too little is heard to say."),
