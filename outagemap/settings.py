@@ -361,6 +361,8 @@ AXES_RESET_ON_SUCCESS = True
 AXES_CLIENT_IP_CALLABLE = "reports.admin.site.keyed_address"
 AXES_DISABLE_ACCESS_LOG = True
 AXES_VERBOSE = False
+# Its middleware is ours, `AdminLockout`, which leaves the public pages alone.
+SILENCED_SYSTEM_CHECKS = ["axes.W002"]
 OTP_TOTP_ISSUER = "Outagemap"
 OTP_ADMIN_HIDE_SENSITIVE_DATA = True
 # Only a proxy can say that the visitor came by HTTPS, and only one that overwrites the header may be believed.
