@@ -90,7 +90,7 @@ class _Copy:
         ).partition("</head>")
         script = self.file_of(static("frontend/copied.js"))
         if script:
-            head += f'<script defer src="{relative(script, path)}"></script>'
+            head += f'<script type="module" src="{relative(script, path)}"></script>'
         self.write(f"{path}index.html", (head + separator + rest).encode())
         self.made.pages += 1
 

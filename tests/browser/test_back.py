@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -39,6 +40,8 @@ def scene(transactional_db: None) -> Iterator[None]:
     from tests.frontend import scene
 
     scene.lay(clock.now())
+    # The server looks for another catalogue once a second.
+    time.sleep(1.2)
     yield
     snapshots.forget()
 
