@@ -28,6 +28,6 @@ urlpatterns = [
     path("calibration/", views.CalibrationView.as_view(), name="calibration"),
     path("schema/", schema.SchemaView.as_view(), name="schema"),
     # Only with its slash: without one, Django leads the way to the address that has it. A line break is one more
-    # character.
-    re_path(r"^(?:[\s\S]*/)?\Z", views.UnknownCallView.as_view()),
+    # character. Files have none, and no address with one to lead to.
+    re_path(r"^(?:[\s\S]*(?:/|\.geojson|\.csv))?\Z", views.UnknownCallView.as_view()),
 ]
