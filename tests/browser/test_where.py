@@ -131,5 +131,5 @@ def test_nothing_jumps_when_the_answer_for_the_remembered_region_comes(
             page.goto(address)
             expect(page.locator("[data-live=verdict]")).to_contain_text("Gujarat")
             page.wait_for_timeout(600)
-            assert page.evaluate("window.shifted") < 0.05, (address, page.evaluate("window.shifted"))
+            assert page.evaluate("window.shifted") < 0.02, (address, page.evaluate("window.shifted"))
             page.close()
