@@ -216,7 +216,8 @@ def _finished(response: HttpResponse) -> Finished:
     worth_it = len(body) >= COMPRESS_FROM and response.headers.get("Content-Type", "").startswith(COMPRESSIBLE)
     return Finished(
         body=body,
-        gzipped=gzip.compress(body, 6, mtime=0) if worth_it else None,
+        # As small as it gets: made once, sent to many.
+        gzipped=gzip.compress(body, 9, mtime=0) if worth_it else None,
         brotlied=brotli.compress(body, quality=BROTLI_QUALITY) if worth_it else None,
         name=blake2b(body, digest_size=12).hexdigest(),
         headers=tuple(response.headers.items()),

@@ -401,6 +401,6 @@ def test_a_page_stays_light(client: Client, outage: str) -> None:
         address: len(client.get(address, headers={"Accept-Encoding": "gzip"}).content)
         for address in ("/", "/services/whatsapp/", f"/incidents/{outage}/")
     }
-    assert sizes["/"] < 10_000
+    assert sizes["/"] < 8_000
     assert sizes["/services/whatsapp/"] < 20_000
     assert sizes[f"/incidents/{outage}/"] < 40_000
