@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
@@ -32,6 +32,13 @@ def asked(request: Request, shape: type[parameters.Parameters]) -> dict[str, Any
     read = shape(data=request.query_params)
     read.is_valid(raise_exception=True)
     return {name: value for name, value in read.validated_data.items() if value is not None}
+
+
+def past(at: datetime | None, now: datetime) -> datetime | None:
+    """The instant that was asked for. Raises DRF's ``ValidationError`` for one that is still to come."""
+    if at is not None and at > now:
+        raise ValidationError({"at": ["Expected an instant in the past."]})
+    return at
 
 
 def found(answer: Item | None, what: str) -> Item:
@@ -171,9 +178,8 @@ class MapView(KeptView):
     def get(self, request: Request, slug: str) -> HttpResponseBase:
         """The regions of one service that are not normal."""
         query = asked(request, parameters.MapParameters)
-        now, at = clock.now(), query.get("at")
-        if at is not None and at > now:
-            raise ValidationError({"at": ["Expected an instant in the past."]})
+        now = clock.now()
+        at = past(query.get("at"), now)
         return self.respond(
             request,
             query,
@@ -312,9 +318,8 @@ class IncidentShapesView(KeptView):
     def get(self, request: Request, ref: str) -> HttpResponseBase:
         """The outlines of the regions that were not normal, with their state."""
         query = asked(request, parameters.MapParameters)
-        now, at = clock.now(), query.get("at")
-        if at is not None and at > now:
-            raise ValidationError({"at": ["Expected an instant in the past."]})
+        now = clock.now()
+        at = past(query.get("at"), now)
         return self.respond(
             request,
             query,
