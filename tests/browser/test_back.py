@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser_fixtures import watch_page
+from tests.browser_fixtures import show_new_day, watch_page
 
 KEY = "outagemap.back"
 SAID = re.compile(r"You said at \d\d:\d\d that WhatsApp is down in England\. Is it back for you\?")
@@ -33,15 +32,14 @@ OLDER = """([key, age]) => {
 
 
 @pytest.fixture
-def scene(transactional_db: None) -> Iterator[None]:
+def scene(transactional_db: None, live_site: str) -> Iterator[None]:
     """The outage, committed, so that the server sees it."""
     from reports import clock
     from reports.status import snapshots
     from tests.frontend import scene
 
     scene.lay(clock.now())
-    # The server looks for another catalogue once a second.
-    time.sleep(1.2)
+    show_new_day(live_site)
     yield
     snapshots.forget()
 

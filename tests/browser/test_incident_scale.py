@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser
 
-from tests.browser_fixtures import watch_page
+from tests.browser_fixtures import show_new_day, watch_page
 
 # One frame at 60 a second is 16.7 ms, and scripts must leave room for painting: half of it in the middle of all frames.
 # The slowest twentieth on a machine that does other things besides says how busy it was.
@@ -45,12 +45,14 @@ MEASURE = """() => {
 
 
 @pytest.fixture
-def wide(transactional_db: None, request: pytest.FixtureRequest) -> Iterator[tuple[str, int]]:
+def wide(transactional_db: None, live_site: str, request: pytest.FixtureRequest) -> Iterator[tuple[str, int]]:
     from reports import clock
     from reports.status import snapshots
     from tests.frontend import wide
 
-    yield wide.lay(clock.now(), regions=request.param), request.param or 2718
+    ref = wide.lay(clock.now(), regions=request.param)
+    show_new_day(live_site)
+    yield ref, request.param or 2718
     snapshots.forget()
 
 
