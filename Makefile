@@ -9,6 +9,7 @@ PYTHON ?= python3
 UV ?= uv
 VENV := .venv
 PY := $(VENV)/bin/python
+TEST_PROCESSES ?= 2
 READY := $(VENV)/installed-from-lock
 
 help:
@@ -24,8 +25,10 @@ demo: $(READY)
 run: $(READY)
 	@exec $(PY) manage.py up
 
+# Two at once, since a test waits for servers and browsers more than it computes; what measures time runs by itself.
 test: $(READY)
-	$(PY) -m pytest
+	$(PY) -m pytest --numprocesses $(TEST_PROCESSES) --dist loadgroup --no-loadscope-reorder -m "not alone"
+	$(PY) -m pytest -m alone
 
 check: $(READY)
 	$(VENV)/bin/ruff format --check .

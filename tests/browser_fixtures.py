@@ -29,10 +29,18 @@ CHROMIUM_OPTIONS = [
 ]
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Browser tests come last: from the first of them on Playwright's event loop runs in this thread, and a test that
-    starts a loop of its own would find one running."""
-    items.sort(key=lambda item: "browser" in getattr(item, "fixturenames", ()))
+    starts a loop of its own would find one running. Where several processes share the tests (pytest-xdist), each takes
+    whole files, in this order."""
+
+    def in_browser(item: pytest.Item) -> bool:
+        return "browser" in getattr(item, "fixturenames", ())
+
+    items.sort(key=in_browser)
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group("browser " * in_browser(item) + item.path.stem))
 
 
 @pytest.fixture(scope="session")

@@ -36,6 +36,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Points the settings to this run's own folder and servers, before Django reads them."""
+    if config.getoption("numprocesses") and not hasattr(config, "workerinput"):
+        # The processes that run the tests (pytest-xdist) do, each for itself. What is set here they would inherit, and
+        # pytest-django reads the settings at once where this is.
+        os.environ.pop("DJANGO_SETTINGS_MODULE", None)
+        return
     folder = Path(tempfile.mkdtemp(prefix="outagemap-test-"))
     # The database's user, another one when we are root, has to reach its cluster in there.
     folder.chmod(0o711)

@@ -178,6 +178,7 @@ def test_history_is_copied_as_it_is(db: None):
     assert sum(ReportCount.objects.values_list("reports", flat=True)) == 2 * sum(row[5] for row in ROWS)
 
 
+@pytest.mark.alone
 def test_a_long_history_is_copied_and_read_quickly(db: None):
     size = 200_000
     numbers = np.arange(size, dtype=np.int64)

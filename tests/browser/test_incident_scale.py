@@ -12,6 +12,8 @@ from playwright.sync_api import Browser
 
 from tests.browser_fixtures import show_new_day, watch_page
 
+pytestmark = pytest.mark.alone
+
 # One frame at 60 a second is 16.7 ms, and scripts must leave room for painting: half of it in the middle of all frames.
 # The slowest twentieth on a machine that does other things besides says how busy it was.
 SCRIPT_MS = 8

@@ -24,6 +24,8 @@ from tests.browser_fixtures import free_port, watch_page
 from tests.conftest import environment_for_children, stop_process, wait_until
 from tests.frontend import scene
 
+pytestmark = pytest.mark.alone
+
 KB = 1000
 SHIFT = 0.02
 PAINT_MS = 1000

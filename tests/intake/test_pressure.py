@@ -59,6 +59,7 @@ def tell(what: str, load: Load) -> None:
     )
 
 
+@pytest.mark.alone
 def test_clients_that_never_finish_hold_nobody_up(port: int):
     """Slowloris: half a request line, half a header, half a body, or nothing at all, on many connections at once."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -96,6 +97,7 @@ def test_clients_that_never_finish_hold_nobody_up(port: int):
     assert load.percentile(0.99) < 3000
 
 
+@pytest.mark.alone
 def test_pages_are_answered_while_reports_flood_in_and_reports_while_pages_are_asked_for(port: int):
     pages = [page_request(path) for path in PAGES]
 
