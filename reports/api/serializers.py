@@ -16,6 +16,7 @@ from reports.status.answers import IncidentStatus, MapStatus, RegionState, Shown
 STATES = ("normal", "down", "recovering", "restored", "unknown")
 SERVICE_STATES = ("normal", "down", "recovering", "unknown")
 OUTAGE_STATES = ("down", "recovering", "restored", "unknown")
+SCOPES = ("product", "several products", "provider-wide", "network", "upstream suspected")
 INCIDENT_STATES = ("open", "recovering", "resolved")
 REVIEWS = ("automatic", "confirmed", "rejected", "merged")
 REGION_KINDS = ("world", "country", "nation", "subdivision")
@@ -323,6 +324,9 @@ class IncidentShape(Shape[Any]):
     working = serializers.IntegerField()
     currently_affected_regions = serializers.ListField(child=_CodeField(), source="currently_affected")
     previously_affected_regions = serializers.ListField(child=_CodeField(), source="previously_affected")
+    people_reached = serializers.IntegerField(
+        help_text="People living in its regions, those that are back included (estimate); nobody twice."
+    )
     siblings = SiblingShape(many=True)
     echo_of = serializers.CharField(allow_null=True, help_text="Ref of the incident that explains it.")
     merged_into = serializers.CharField(allow_null=True)

@@ -72,6 +72,10 @@ def paged(
 
 
 def _text(value: Any) -> str:
+    if isinstance(value, tuple):
+        return ",".join(value)
+    if isinstance(value, bool):
+        return str(value).lower()
     return value.isoformat().replace("+00:00", "Z") if hasattr(value, "isoformat") else str(value)
 
 
@@ -112,7 +116,9 @@ class ServicesView(KeptView):
                 category=query.get("category"),
                 provider=query.get("provider"),
                 state=query.get("state"),
+                region=query.get("region"),
                 search=query.get("search"),
+                slugs=query.get("slug"),
             )
             if "search" in query:
                 # The likeliest first is an order that no cursor can resume.
@@ -205,7 +211,12 @@ class RegionsView(KeptView):
         query = asked(request, parameters.RegionsParameters)
 
         def answer() -> dict[str, Any]:
-            regions = status.regions(parent=query.get("parent"), kind=query.get("kind"), search=query.get("search"))
+            regions = status.regions(
+                codes=query.get("code"),
+                parent=query.get("parent"),
+                kind=query.get("kind"),
+                search=query.get("search"),
+            )
             return listed(
                 request,
                 sorted(regions, key=_region_key),
@@ -225,6 +236,7 @@ class RegionView(KeptView):
 
     def get(self, request: Request, code: str) -> HttpResponseBase:
         """The region with this code; aliases are followed."""
+        asked(request, parameters.Parameters)
         return self.respond(request, {}, lambda: serializers.RegionShape(found(status.region(code), "region")).data)
 
 
@@ -247,7 +259,7 @@ class IncidentsView(KeptView):
     """Outages, present and past."""
 
     def get(self, request: Request) -> HttpResponseBase:
-        """A page of incidents, the latest detected first."""
+        """A page of incidents in the order asked for."""
         query = asked(request, parameters.IncidentsParameters)
 
         def answer() -> dict[str, Any]:
@@ -273,6 +285,7 @@ class IncidentView(KeptView):
 
     def get(self, request: Request, ref: str) -> HttpResponseBase:
         """The incident with this ref."""
+        asked(request, parameters.Parameters)
         return self.respond(
             request, {}, lambda: serializers.IncidentShape(found(status.incident(ref), "incident")).data
         )
@@ -286,6 +299,7 @@ class CalibrationView(KeptView):
 
     def get(self, request: Request) -> HttpResponseBase:
         """Reliability by simulation and by review."""
+        asked(request, parameters.Parameters)
         return self.respond(request, {}, lambda: serializers.CalibrationShape(status.calibration()).data)
 
 
@@ -355,6 +369,7 @@ class IncidentProblemsView(KeptView):
 
     def get(self, request: Request, ref: str) -> HttpResponseBase:
         """The incident's reports by problem."""
+        asked(request, parameters.Parameters)
         return self.respond(
             request,
             {},
@@ -386,6 +401,7 @@ class IncidentExportView(OpenView):
 
     def get(self, request: Request, ref: str) -> HttpResponseBase:
         """Per minute and region: counts and expectations."""
+        asked(request, parameters.Parameters)
         lines = found(status.incident_export(ref), "incident")
         served = _asynchronously(lines) if isinstance(request._request, ASGIRequest) else lines
         response = StreamingHttpResponse(served, content_type="text/csv; charset=utf-8")
