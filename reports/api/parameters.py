@@ -25,7 +25,7 @@ HINTS = 5
 EVERYWHERE = ("format",)
 """What every call takes: the form of the answer."""
 PASSED_OVER = ("_", "utm_")
-"""How names begin that say nothing about the answer: what programs add against caches, and marks of where a link was."""
+"""How names begin that say nothing about the answer: what programs add against caches, and where a link came from."""
 
 
 class InstantField(serializers.DateTimeField):
@@ -287,7 +287,10 @@ class IncidentsParameters(PageParameters):
     until = InstantField(required=False, help_text="Detected before this instant.")
     min_confidence = ShareField(required=False, help_text="Confidence of so much at least, 0 to 1.")
     min_regions = serializers.IntegerField(
-        required=False, min_value=1, max_value=10_000, help_text="It reached so many regions, those that are back included."
+        required=False,
+        min_value=1,
+        max_value=10_000,
+        help_text="It reached so many regions at least, those that are back included.",
     )
     min_people = serializers.IntegerField(
         required=False, min_value=1, max_value=10**10, help_text="`people_reached` of so many at least."

@@ -20,6 +20,7 @@ from reports import clock, status
 from reports.api import parameters, schema, serializers
 from reports.api.pagination import Key, page
 from reports.api.responses import KeptView, OpenView
+from reports.api.throttles import EXPORT_COST
 from reports.intake import batch, bulk, guard, inbox, submission
 from reports.status.answers import RegionLink, ServiceStatus, TimelineLine
 
@@ -247,6 +248,7 @@ class LocateView(OpenView):
     def get(self, request: Request) -> Response:
         """The region at a coordinate."""
         query = asked(request, parameters.LocateParameters)
+        self.meter.spend()
         region = status.locate(query["lat"], query["lon"])
         return Response(serializers.RegionShape(found(region, "region at this place")).data)
 
@@ -402,6 +404,7 @@ class IncidentExportView(OpenView):
     def get(self, request: Request, ref: str) -> HttpResponseBase:
         """Per minute and region: counts and expectations."""
         asked(request, parameters.Parameters)
+        self.meter.spend(EXPORT_COST)
         lines = found(status.incident_export(ref), "incident")
         served = _asynchronously(lines) if isinstance(request._request, ASGIRequest) else lines
         response = StreamingHttpResponse(served, content_type="text/csv; charset=utf-8")
@@ -432,6 +435,8 @@ class Unavailable(APIException):
 class ReportsView(OpenView):
     """Takes in one report. The site's own server answers this before Django is asked (``reports.intake.endpoint``)."""
 
+    # Reports have limits of their own.
+    throttle_classes = ()
     methods = ("POST", "OPTIONS")
 
     def post(self, request: Request) -> Response:
@@ -452,6 +457,7 @@ class ReportsView(OpenView):
 class ReportsBatchView(OpenView):
     """Takes in many reports. The site's own server answers this before Django is asked (``reports.intake.batch``)."""
 
+    throttle_classes = ()
     methods = ("POST", "OPTIONS")
 
     def post(self, request: Request) -> Response:
