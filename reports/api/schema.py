@@ -647,6 +647,7 @@ class SchemaView(OpenView, SpectacularAPIView):
         view.answers_when_away = True
         return view
 
+    @extend_schema(exclude=True)
     def get(self, request: Request) -> HttpResponseBase:  # type: ignore[override]  # the library's has no types
         """The document in the form that was asked for."""
         form = request.accepted_renderer

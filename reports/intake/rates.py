@@ -87,7 +87,7 @@ def take_now(name: str, asked: int, *, rate_per_minute: int) -> Grant:
     """The same for a thread, which waits for the broker itself."""
     if time.monotonic() >= _away_until:
         try:
-            answer: Any = _of_threads().eval(_TAKE, 1, _key(name), str(rate_per_minute), str(asked))
+            answer: Any = _of_threads(settings.REDIS_URL).eval(_TAKE, 1, _key(name), str(rate_per_minute), str(asked))
             return _grant(asked, int(answer[0]), float(answer[1]), rate_per_minute)
         except (redis.RedisError, OSError, TimeoutError) as error:
             _is_away(error)
@@ -110,10 +110,10 @@ def _key(name: str) -> str:
 
 
 @cache
-def _of_threads() -> redis.Redis:
+def _of_threads(url: str) -> redis.Redis:
     # Its own repeated attempts would hold up a reader.
     return redis.Redis.from_url(
-        settings.REDIS_URL,
+        url,
         retry=Retry(NoBackoff(), 0),
         socket_timeout=ANSWER_SECONDS,
         socket_connect_timeout=ANSWER_SECONDS,
