@@ -151,7 +151,13 @@ def regional_statuses(minute: int, region: int) -> Mapping[str, ServiceStatus]:
     def within() -> Mapping[str, ServiceStatus]:
         offered, now = catalogue.catalogue().offered, picture(minute)
         worldwide = statuses(minute)
-        return {entry.link.slug: _within(worldwide[entry.link.slug], entry, region, now) for entry in offered}
+        services = np.array([entry.index for entry in offered], dtype=np.int64)
+        start = minute - figures.HOUR_MINUTES
+        expected = figures.expectation().of_services(services, region, start=start, end=minute).tolist()
+        return {
+            entry.link.slug: _within(worldwide[entry.link.slug], entry, region, now, expected=level)
+            for entry, level in zip(offered, expected, strict=True)
+        }
 
     return snapshots.kept(("statuses", minute, region), within, minute=minute)
 
@@ -295,7 +301,10 @@ def _whole_status(entry: Entry, region: int, now: Picture) -> ServiceStatus:
     return replace(status, problems=_problems(entry, region, now.minute))
 
 
-def _within(status: ServiceStatus, entry: Entry, region: int, now: Picture) -> ServiceStatus:
+def _within(
+    status: ServiceStatus, entry: Entry, region: int, now: Picture, *, expected: float | None = None
+) -> ServiceStatus:
+    """The service in a region; ``expected`` are the reports of its last hour, where somebody knows them already."""
     incident, decided = now.ongoing.get(entry.id), None
     lineage, links = catalogue.tree().lineage, catalogue.links()
     inside = _codes_inside(region)
@@ -314,12 +323,12 @@ def _within(status: ServiceStatus, entry: Entry, region: int, now: Picture) -> S
     if decided is not None and decided != region and region in regions:
         regions[region] = replace(regions[region], covered_by=links[decided].code)
     reports, working = now.hour.of(entry.id)
-    start = now.minute - figures.HOUR_MINUTES
-    here = np.array([region], dtype=np.int64)
-    expected = figures.expectation().within(entry.index, here, start=start, end=now.minute)
+    if expected is None:
+        start, here = now.minute - figures.HOUR_MINUTES, np.array([region], dtype=np.int64)
+        expected = float(figures.expectation().within(entry.index, here, start=start, end=now.minute)[0])
     if state == "normal":
         # Beside an outage elsewhere, the silence of a place that is always silent says nothing.
-        silent = incident is not None and decided is None and expected[0] < ENOUGH_TO_SAY
+        silent = incident is not None and decided is None and expected < ENOUGH_TO_SAY
         state, since = ("unknown" if now.stale or silent else "normal"), None
     down = [r for r in regions.values() if r.state not in ("restored", "normal")]
     restored = [r for r in regions.values() if r.state == "restored"]
@@ -332,7 +341,7 @@ def _within(status: ServiceStatus, entry: Entry, region: int, now: Picture) -> S
         regions_down=sum(r.state == "down" for r in down),
         people_affected=outages.people({i: state for i, (state, _) in states.items()}),
         reports_last_hour=int(reports[region]),
-        baseline_last_hour=float(expected[0]),
+        baseline_last_hour=expected,
         working_last_hour=int(working[region]),
         incident=incident.ref if incident and (down or restored or since) else None,
         down=_by_people(down),
