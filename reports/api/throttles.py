@@ -18,6 +18,7 @@ import time
 from dataclasses import dataclass
 
 from django.conf import settings
+from django.db import OperationalError
 from django.http import HttpRequest
 from rest_framework.exceptions import Throttled
 from rest_framework.request import Request
@@ -25,7 +26,7 @@ from rest_framework.throttling import BaseThrottle
 from rest_framework.views import APIView
 
 from reports import clock
-from reports.intake import guard, keys, rates
+from reports.intake import coalescer, guard, keys, rates
 
 EXPORT_COST = 10
 """The counts of an incident are read and written out whole: as much work as so many other answers."""
@@ -135,7 +136,12 @@ def _account(who: str) -> _Account:
 
 
 def _reader(request: HttpRequest) -> tuple[str, int]:
-    """Who reads, and how much may be made for them in a minute; 0 for any amount."""
+    """Who reads, and how much may be made for them in a minute; 0 for any amount.
+
+    While the database is away nobody is asked who they are: nothing can be made then, and what was made goes out.
+    """
+    if coalescer.database_is_away():
+        return "", 0
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() == "api-key" and (key := keys.holder_now(token.strip())):
         return f"key:{key.id}", settings.API_KEY_READS_PER_MINUTE
@@ -143,8 +149,11 @@ def _reader(request: HttpRequest) -> tuple[str, int]:
     address, _browser = guard.request_client(request)
     if not rate or guard.is_local(address):
         return "", 0
-    now = clock.now()
-    secrets = guard.known_secrets(now) or guard.read_secrets(now)
+    try:
+        now = clock.now()
+        secrets = guard.known_secrets(now) or guard.read_secrets(now)
+    except OperationalError:
+        return "", 0
     return f"network:{guard.reader(address, keys=secrets):x}", rate
 
 

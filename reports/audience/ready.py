@@ -168,7 +168,7 @@ def at_hand(request: HttpRequest) -> HttpResponseBase | None:
     """The answer if it lies ready under the very address that is asked for; for the event loop: it asks no database
     and waits for nobody."""
     now, address = clock.at_hand(), _address(request)
-    known = _addresses.get(address) if now and address else None
+    known = None if address is None else _addresses.get(address)
     if now is None or known is None:
         return None
     key, kind = known

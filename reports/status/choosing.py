@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from typing import Any
 
 import numpy as np
 from django.db.models import Count, Exists, IntegerField, OuterRef, Q, QuerySet, Subquery, Sum
@@ -114,7 +115,7 @@ class IncidentFilter(FilterSet):  # type: ignore[misc]  # without types
         return rows.filter(Q(ref__icontains=text) | Q(service__in=services) | Q(said))
 
 
-def chosen(asked: dict[str, object]) -> Incidents:
+def chosen(asked: Mapping[str, object]) -> Incidents:
     """The incidents that fit what is asked by name. Raises ``ValueError`` for a filter or a value there is not."""
     if unknown := set(asked) - set(IncidentFilter.base_filters):
         raise ValueError(f"no such filter: {', '.join(sorted(unknown))}")
@@ -128,7 +129,7 @@ def _told(value: object) -> object:
     return ",".join(value) if isinstance(value, Collection) and not isinstance(value, str) else value
 
 
-def _or_zero(number: QuerySet[RegionalOutage, dict[str, int]]) -> Coalesce:
+def _or_zero(number: QuerySet[Any, Any]) -> Coalesce:
     return Coalesce(Subquery(number, output_field=IntegerField()), 0)
 
 

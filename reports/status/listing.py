@@ -17,8 +17,8 @@ from reports.status.choosing import chosen
 from reports.status.history import told
 
 PAGE = 50
-ORDERINGS = ("-detected_at", "detected_at", "-onset_at", "onset_at", "-confidence", "confidence")
-ORDERINGS += ("-peak_reports", "peak_reports")
+_COLUMNS = ("detected_at", "onset_at", "confidence", "peak_reports")
+ORDERINGS = tuple(f"{sign}{column}" for column in _COLUMNS for sign in ("-", ""))
 """By which incidents can be listed; with a ``-`` the greatest, or latest, first."""
 
 _Mark = datetime | float | int

@@ -19,7 +19,7 @@ from rest_framework.exceptions import Throttled
 
 from reports.api import throttles
 from reports.api.throttles import EXPORT_COST, LEASE, Meter
-from reports.intake import keys, rates
+from reports.intake import guard, keys, rates
 from tests.browser_fixtures import free_port
 from tests.conftest import start_process, stop_process, wait_until
 from tests.status.making import NOW, World, staggered
@@ -138,8 +138,13 @@ def test_an_ordinary_reader_costs_the_broker_one_call_for_many_answers(
     limited: World, settings: Any, monkeypatch: pytest.MonkeyPatch
 ):
     settings.API_READS_PER_MINUTE = 600
-    asked = []
-    monkeypatch.setattr(rates, "take_now", lambda name, n, *, rate_per_minute: asked.append(n) or rates.Grant(n, 1))
+    asked: list[int] = []
+
+    def take(name: str, number: int, *, rate_per_minute: int) -> rates.Grant:
+        asked.append(number)
+        return rates.Grant(number, 1)
+
+    monkeypatch.setattr(rates, "take_now", take)
     for _ in range(LEASE):
         meter().spend()
     assert asked == [LEASE]
@@ -304,3 +309,27 @@ def test_over_two_processes_at_once_never_more_is_made_than_the_limit(two_sites:
     if refused.status == 429:
         assert int(refused.headers["Retry-After"]) >= 1
         assert list(json.loads(refused.body)) == ["detail"]  # type: ignore[attr-defined]
+
+
+def test_while_the_database_is_away_the_last_answer_goes_out_to_everybody(
+    limited: World, get: Any, monkeypatch: pytest.MonkeyPatch
+):
+    from django.db import OperationalError
+    from django.db.backends.base.base import BaseDatabaseWrapper
+
+    from reports.status import snapshots
+
+    before = get("services/", headers={"X-Forwarded-For": ELSEWHERE})
+    spent_by("198.51.100.1")
+    # A new day, of which this process knows no secret yet.
+    monkeypatch.setattr(guard, "_kept", {})
+    snapshots._looked_at = 0.0
+
+    def away(*_: object) -> None:
+        raise OperationalError("connection refused")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(BaseDatabaseWrapper, "cursor", away)
+        after = get("services/", headers={"X-Forwarded-For": ELSEWHERE})
+    assert (after.status_code, after.content) == (200, before.content)
+    assert "Age" in after.headers
