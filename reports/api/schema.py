@@ -648,7 +648,7 @@ class SchemaView(OpenView, SpectacularAPIView):
         return view
 
     @extend_schema(exclude=True)
-    def get(self, request: Request) -> HttpResponseBase:  # type: ignore[override]  # the library's has no types
+    def get(self, request: Request) -> HttpResponseBase:
         """The document in the form that was asked for."""
         form = request.accepted_renderer
         with _making:
@@ -657,8 +657,11 @@ class SchemaView(OpenView, SpectacularAPIView):
                 # More than a second of work.
                 self.meter.spend(EXPORT_COST)
                 with patched_settings(self.custom_settings), override("en"):
-                    document = self.generator_class().get_schema(request=None, public=True)
-                made = _documents[form.media_type] = ready.body(form.render(document, renderer_context={}))
+                    generator: Any = self.generator_class()
+                    document = generator.get_schema(request=None, public=True)
+                rendered = form.render(document, renderer_context={})
+                made = ready.body(rendered if isinstance(rendered, bytes) else rendered.encode())
+                _documents[form.media_type] = made
         kind = ready.Kind(f"{form.media_type}; charset=utf-8", self.fresh_seconds, ("Accept",))
         return ready.answered(request._request, made, kind)
 

@@ -542,7 +542,7 @@ class ProofNeededShape(Shape[Any]):
 class AcceptedShape(Shape[Any]):
     """A report that is on disk."""
 
-    id = serializers.UUIDField(help_text="Of the report: yours, or one that was made.")
+    id = serializers.UUIDField(help_text="Of the report, made here: the same whenever yours is the same.")
     service = serializers.CharField(help_text="Slug of the service that was meant.")
     region = serializers.CharField(help_text="Code of the region that was meant.")
     kind = serializers.ChoiceField(choices=REPORT_KINDS, help_text="As sent.")
