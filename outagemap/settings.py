@@ -36,6 +36,10 @@ HTTPS = environment.flag("HTTPS", default=False)
 ADMIN_USER = environment.text("ADMIN_USER")
 ADMIN_PASSWORD = environment.text("ADMIN_PASSWORD")
 REQUIRE_TWO_FACTOR = environment.flag("REQUIRE_TWO_FACTOR", default=False)
+# How much work readers of the API may cause in a minute: answers that had to be made, what is kept is not counted. Of
+# one address, and of one key; 0 for no limit.
+API_READS_PER_MINUTE = environment.number("API_READS_PER_MINUTE", default=600, low=0, high=1_000_000)
+API_KEY_READS_PER_MINUTE = environment.number("API_KEY_READS_PER_MINUTE", default=6000, low=0, high=1_000_000)
 RETENTION_DAYS = environment.number("RETENTION_DAYS", default=30, low=2, high=3650)
 # Whether reports wait in the broker while the database is away, what proof of durability that takes, and how much.
 STANDBY = environment.text("STANDBY", "fsync")
@@ -303,6 +307,8 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "VERSION": "1",
     "OAS_VERSION": "3.1.1",
     "SERVE_INCLUDE_SCHEMA": False,
+    # They would repeat each value beside itself.
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     "APPEND_COMPONENTS": {
         "securitySchemes": {
             "ApiKey": {

@@ -83,6 +83,10 @@ def forgetful() -> None:
         catalogue._known, guard._kept = None, {}
         keys.forget()
         rates.forget()
+    if "reports.api.throttles" in sys.modules:
+        from reports.api import throttles
+
+        throttles.forget()
     if "reports.status.snapshots" in sys.modules:
         from reports.status import snapshots
 

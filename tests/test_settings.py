@@ -31,6 +31,8 @@ def start(tmp_path, show="PORT", **environment):
         ("TRUSTED_PROXIES", "proxy.example"),
         ("ALLOWED_HOSTS", "https://example.org/"),
         ("RETENTION_DAYS", "1"),
+        ("API_READS_PER_MINUTE", "many"),
+        ("API_KEY_READS_PER_MINUTE", "-1"),
         ("DATABASE_URL", "mysql://root@localhost/x"),
         ("DATABASE_URL", "postgresql://h/x?sillymode=on"),
         ("REDIS_URL", "localhost:6379"),

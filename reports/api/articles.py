@@ -6,7 +6,6 @@ from typing import Any
 
 from django.http.response import HttpResponseBase
 from django.template.loader import render_to_string
-from django.utils.cache import patch_vary_headers
 from django.utils.translation import get_language
 from rest_framework.exceptions import NotAcceptable
 from rest_framework.request import Request
@@ -41,9 +40,8 @@ class ArticleView(KeptView):
             return _page(article, site) if form == "html" else article_json(article, site=site)
 
         kind = MEDIA_TYPES[form] if form == "json" else f"{MEDIA_TYPES[form]}; charset=utf-8"
-        response = self.respond(request, {"format": form, "language": get_language()}, answer, content_type=kind)
-        patch_vary_headers(response, ["Accept"])
-        return response
+        given = {"format": form, "language": get_language()}
+        return self.respond(request, given, answer, content_type=kind, vary=("Accept",))
 
 
 def _preferred(request: Request) -> str:

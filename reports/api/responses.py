@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
-from typing import Any
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from functools import cached_property
+from typing import Any, NoReturn
 
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
-from rest_framework.exceptions import ValidationError
+from rest_framework.exceptions import APIException, Throttled, ValidationError
 from rest_framework.negotiation import BaseContentNegotiation, DefaultContentNegotiation
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.throttling import BaseThrottle
 from rest_framework.views import APIView
 
+from reports.api.throttles import Meter, WorkThrottle
 from reports.audience import ready
 
 
@@ -29,11 +32,33 @@ class NamedFormat(DefaultContentNegotiation):
 
 
 class OpenView(APIView):
-    """Open to every origin, and to reading only unless a view says more."""
+    """Open to every origin, and to reading only unless a view says more. The work that reading causes is limited."""
+
+    throttle_classes: Sequence[type[BaseThrottle]] = (WorkThrottle,)
 
     content_negotiation_class: type[BaseContentNegotiation] = NamedFormat
 
     methods: tuple[str, ...] = ("GET", "HEAD", "OPTIONS")
+
+    @cached_property
+    def meter(self) -> Meter:
+        """Counts the work of this request."""
+        return Meter(self.request._request)
+
+    def handle_exception(self, exc: Exception) -> Response:
+        """The answer to what went wrong. To find that out was work too, or guessing names would cost nothing."""
+        at_fault = isinstance(exc, APIException) and exc.status_code < 500 and not isinstance(exc, Throttled)
+        if at_fault and self.throttle_classes and not self.meter.spent:
+            try:
+                self.meter.spend()
+            except Throttled as throttled:
+                exc = throttled
+        response: Response = super().handle_exception(exc)
+        return response
+
+    def throttled(self, request: Request, wait: float) -> NoReturn:  # noqa: ARG002  # the framework's
+        """Says when to come again."""
+        raise Throttled(wait)
 
     def options(self, _request: Request, *_args: Any, **_kwargs: Any) -> HttpResponse:  # type: ignore[override]
         """The answer to a browser that asks first."""
@@ -62,6 +87,7 @@ class KeptView(OpenView):
         """The view, marked as one that has something to say while the database is away."""
         view: Any = super().as_view(**initkwargs)
         view.answers_when_away = True
+        view.at_hand = ready.at_hand
         return view
 
     def respond(
@@ -71,6 +97,7 @@ class KeptView(OpenView):
         answer: Callable[[], Any],
         *,
         content_type: str = "application/json",
+        vary: tuple[str, ...] = (),
     ) -> HttpResponseBase:
         """The JSON of ``answer()``, or its text under another ``content_type``, made anew only when something changed
         since ``asked`` was asked here last."""
@@ -85,6 +112,8 @@ class KeptView(OpenView):
             body,
             content_type=content_type,
             fresh_seconds=self.fresh_seconds,
+            vary=vary,
+            meter=self.meter,
         )
 
 

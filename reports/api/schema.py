@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+from threading import Lock
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import render
+from django.utils.translation import override
 from drf_spectacular.renderers import (
     OpenApiJsonRenderer,
     OpenApiJsonRenderer2,
     OpenApiYamlRenderer,
     OpenApiYamlRenderer2,
 )
+from drf_spectacular.settings import patched_settings
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import (
     OpenApiExample,
@@ -24,17 +28,26 @@ from drf_spectacular.utils import (
 )
 from drf_spectacular.views import SpectacularAPIView
 from rest_framework import serializers as fields
+from rest_framework.request import Request
 
 from reports.api import article_shapes as articles
-from reports.api import parameters, serializers
+from reports.api import examples, parameters, serializers
 from reports.api.responses import OpenView
+from reports.api.throttles import EXPORT_COST
+from reports.audience import ready
 
 PROSE = """
 What people report about services, region by region: what is down now, since when, and where it is back.
 
 * **Free to read**: no key, any origin (CORS `*`). Please keep what you got for as long as `Cache-Control` says.
 * **Cheap to ask again**: JSON answers have a strong `ETag`; send it as `If-None-Match` and get `304` while nothing
-  changed.
+  changed. An `ETag` belongs to an address and an encoding, and is the same from every server of a site.
+* **Limits** count the answers that had to be made for you, not your calls: an answer that somebody else was given a
+  moment ago, and a `304`, count nothing. Of one address (IPv6: its /64) 600 a minute are made unless the operator set
+  another number, the file of an incident counts ten, and an error counts one. Beyond that: `429` with `Retry-After`.
+  Who has a key sends it (`Authorization: Api-Key …`) and has ten times as many; an unknown key counts for nothing.
+* **Parameters** that a call does not have are refused with `400`, and so is one that is given twice: a slip in a filter
+  would else answer another question. Names that begin with `_` or `utm_` are passed over.
 * **Instants** are ISO 8601, UTC, with a `Z`. **Regions** are ISO 3166-1 (`GB`) or 3166-2 (`GB-ENG`) codes; `001` is the
   world. A region's figures hold those of the regions in it.
 * **Counts** are counted reports: of one person, service and kind, one in a window of time.
@@ -42,32 +55,66 @@ What people report about services, region by region: what is down now, since whe
 * **Lists** come as `results` with the addresses of the `next` and the `previous` page.
 * **Errors** are `{"detail": "…"}`, or, for a bad parameter or field, its name with what is wrong: `{"step": ["…"]}`.
 
-The version in the address changes when an answer would no longer mean the same to a program; new fields may come at any
-time.
+### What stays
+
+Within `/api/v1/` addresses, parameters and fields stay and mean the same. New calls, parameters, fields and values of
+open lists (`scope`, `rule`, `kind` of the timeline) may come at any time: pass over what you do not know. A field is
+dropped or changed only by a new version in the address. The former one then goes on for a year at least; from the first
+day its answers carry `Deprecation` (RFC 9745), `Sunset` (RFC 8594) and a `Link` to what to do, and the change is in
+`CHANGELOG.md`. Nothing is deprecated now.
 """.strip()
 
 
 # --- errors -----------------------------------------------------------------------------------------------------------
 
 
+def _detail(name: str, said: str) -> OpenApiExample:
+    return OpenApiExample(name, value={"detail": said})
+
+
 class DetailShape(serializers.Shape[Any]):
     """What went wrong."""
 
-    detail = fields.CharField()
+    detail = fields.CharField(help_text="What went wrong, in words.")
 
 
 _BAD = OpenApiResponse(
     {"type": "object", "additionalProperties": {"type": "array", "items": {"type": "string"}}},
-    description="A bad parameter, by name.",
+    description="A bad parameter, by name, or one that there is not.",
     examples=[
-        OpenApiExample("Bad parameter", value={"region": ['Unknown region "UK-ENG". Did you mean GB-ENG (England)?']})
+        OpenApiExample("Bad parameter", value={"region": ['Unknown region "UK-ENG". Did you mean GB-ENG (England)?']}),
+        OpenApiExample("Unknown parameter", value={"regoin": ["Unknown parameter. Did you mean `region`?"]}),
     ],
+)
+_BAD_PLAIN = OpenApiResponse(
+    {"type": "object", "additionalProperties": {"type": "array", "items": {"type": "string"}}},
+    description="A parameter, of which this call has none.",
+    examples=[OpenApiExample("Unknown parameter", value={"at": ["This call takes no parameters."]})],
+)
+_BUSY = OpenApiResponse(
+    DetailShape,
+    description="So much had to be made for this address or key that it is to wait; see `Retry-After`. What lies ready "
+    "is still given out.",
+    examples=[_detail("Too much", "Request was throttled. Expected available in 2 seconds.")],
+)
+_AWAY = OpenApiResponse(
+    DetailShape,
+    description="The database does not answer, and there is no earlier answer to give; see `Retry-After`.",
+    examples=[_detail("Away", "The database does not answer at the moment. Please ask again.")],
+)
+_LATER = OpenApiParameter(
+    "Retry-After",
+    OpenApiTypes.INT,
+    OpenApiParameter.HEADER,
+    response=[429, 503],
+    description="In how many seconds it is worth coming again.",
 )
 _MISSING = OpenApiResponse(
     DetailShape,
     description="There is none.",
     examples=[OpenApiExample("Not found", value={"detail": "No service found."})],
 )
+_NOT_READ: dict[Any, Any] = {429: _BUSY, 503: _AWAY}
 _UNCHANGED = OpenApiResponse(description="Nothing changed since the answer with this `ETag`.")
 _TAG = OpenApiParameter(
     "If-None-Match", OpenApiTypes.STR, OpenApiParameter.HEADER, description="The `ETag` of an earlier answer."
@@ -77,8 +124,15 @@ _HEADERS = [
         "ETag",
         OpenApiTypes.STR,
         OpenApiParameter.HEADER,
-        response=[200],
-        description="Strong validator of this answer.",
+        response=[200, 304],
+        description="Strong validator of this answer in this encoding.",
+    ),
+    OpenApiParameter(
+        "Cache-Control",
+        OpenApiTypes.STR,
+        OpenApiParameter.HEADER,
+        response=[200, 304],
+        description="For how many seconds the answer need not be asked for again.",
     ),
 ]
 
@@ -102,9 +156,9 @@ def _page_of(shape: type[serializers.Shape[Any]]) -> Any:
     return inline_serializer(
         f"{shape.__name__.removesuffix('Shape')}Page",
         {
-            "next": fields.URLField(allow_null=True),
-            "previous": fields.URLField(allow_null=True),
-            "results": shape(many=True),
+            "next": fields.URLField(allow_null=True, help_text="Address of the next page; null on the last one."),
+            "previous": fields.URLField(allow_null=True, help_text="Address of the page before; null on the first."),
+            "results": shape(many=True, help_text="What is on this page, in order."),
         },
     )
 
@@ -121,22 +175,23 @@ def _call(
     bad: bool = True,
     missing: bool = True,
 ) -> Any:
-    """The description of a ``GET``: ``asked`` are its path and query parameters, ``example`` an answer."""
-    examples = [] if example is None else [OpenApiExample("Answer", value=example)]
-    responses: dict[int, Any] = {200: OpenApiResponse(answer, description="The answer.", examples=examples)}
+    """The description of a ``GET``: ``asked`` are its path and query parameters, ``example`` an answer; not ``bad`` is
+    one that takes no parameters."""
+    answers = [] if example is None else [OpenApiExample("Answer", value=example)]
+    responses: dict[int, Any] = {200: OpenApiResponse(answer, description="The answer.", examples=answers)}
     if kept:
         responses[304] = _UNCHANGED
-    if bad:
-        responses[400] = _BAD
+    responses[400] = _BAD if bad else _BAD_PLAIN
     if missing:
         responses[404] = _MISSING
+    responses |= _NOT_READ
     return extend_schema_view(
         get=extend_schema(
             operation_id=name,
             tags=[tag],
             summary=summary,
             description=description or summary,
-            parameters=[*asked, *([_TAG, *_HEADERS] if kept else [])],
+            parameters=[*asked, _LATER, *([_TAG, *_HEADERS] if kept else [])],
             responses=responses,
         )
     )
@@ -283,13 +338,24 @@ locate = _call(
 incidents = _call(
     "incidents_list",
     "incidents",
-    "Incidents, the latest detected first",
+    "Incidents, present and past",
     _page_of(serializers.IncidentShape),
     parameters.IncidentsParameters,
-    description="Rejected and merged incidents are among them; `review` says so.",
+    description="Rejected and merged incidents are among them; `review` says so. Filters add up: an incident has "
+    "to fit each of them.",
+    example=examples.page_of(examples.INCIDENT),
     missing=False,
 )
-incident = _call("incidents_one", "incidents", "One incident", serializers.IncidentShape, _REF, bad=False)
+incident = _call(
+    "incidents_one",
+    "incidents",
+    "One incident",
+    serializers.IncidentShape,
+    _REF,
+    description="With its evidence, the provider's word, and the services that were checked beside it.",
+    example=examples.INCIDENT,
+    bad=False,
+)
 calibration = _call(
     "calibration",
     "incidents",
@@ -297,6 +363,7 @@ calibration = _call(
     serializers.CalibrationShape,
     description="Of the incidents told with a confidence, how many were outages: in simulation, with known truth, and "
     "by this site's reviews.",
+    example=examples.CALIBRATION,
     bad=False,
     missing=False,
 )
@@ -309,6 +376,7 @@ incident_regions = _call(
     parameters.PageParameters,
     description="Each with its own onset and restoration. Regions that were withdrawn are left out; the timeline tells "
     "of them.",
+    example=examples.page_of(examples.REGIONAL_OUTAGE),
 )
 incident_shapes = extend_schema_view(
     get=extend_schema(
@@ -319,12 +387,17 @@ incident_shapes = extend_schema_view(
         "state: for maps of your own. Outlines are generalised to about 4 km and two digits after the point, take no "
         "position on any border (Natural Earth, public domain), and all of them together are some 2 MB. Without `at`: "
         "as it stands. Regions that only the world as a whole covers are left out.",
-        parameters=[_REF, parameters.MapParameters, _TAG, *_HEADERS],
+        parameters=[_REF, parameters.MapParameters, _LATER, _TAG, *_HEADERS],
         responses={
-            (200, "application/geo+json"): OpenApiResponse(serializers.ShapesShape, description="The answer."),
+            (200, "application/geo+json"): OpenApiResponse(
+                serializers.ShapesShape,
+                description="The answer.",
+                examples=[OpenApiExample("Answer", value=examples.SHAPES)],
+            ),
             304: _UNCHANGED,
             400: _BAD,
             404: _MISSING,
+            **_NOT_READ,
         },
     )
 )
@@ -335,6 +408,8 @@ incident_timeline = _call(
     _page_of(serializers.TimelineLineShape),
     _REF,
     parameters.PageParameters,
+    description="Nothing is taken out of it: what turned out wrong is followed by what was found right.",
+    example=examples.page_of(*examples.TIMELINE),
 )
 incident_problems = _call(
     "incidents_problems",
@@ -361,15 +436,33 @@ incident_article = extend_schema_view(
         "evidence alone; while the incident goes on, as far as it is known. As JSON (sentences in spans: each figure "
         "with its value and the numbers of the notes that it cites), as Markdown with footnotes, or as HTML: by "
         "`format`, else by `Accept`.",
-        parameters=[_REF, parameters.ArticleParameters, _TAG, *_HEADERS],
+        parameters=[_REF, parameters.ArticleParameters, _LATER, _TAG, *_HEADERS],
         responses={
-            (200, "application/json"): OpenApiResponse(articles.ArticleShape, description="The article."),
-            (200, "text/markdown"): OpenApiResponse(OpenApiTypes.STR, description="The article."),
-            (200, "text/html"): OpenApiResponse(OpenApiTypes.STR, description="The article."),
+            (200, media_type): OpenApiResponse(
+                shape, description="The article.", examples=[OpenApiExample("Article", value=example)]
+            )
+            for media_type, shape, example in (
+                ("application/json", articles.ArticleShape, examples.ARTICLE),
+                ("text/markdown", OpenApiTypes.STR, examples.ARTICLE_MARKDOWN),
+                ("text/html", OpenApiTypes.STR, examples.ARTICLE_HTML),
+            )
+        }
+        | {
             304: _UNCHANGED,
             400: _BAD,
             404: _MISSING,
-            406: OpenApiResponse(DetailShape, description="`Accept` names none of the three forms."),
+            406: OpenApiResponse(
+                DetailShape,
+                description="`Accept` names none of the three forms.",
+                examples=[
+                    _detail(
+                        "None of them",
+                        "Could not satisfy the request Accept header: expected one of application/json, "
+                        "text/markdown, text/html.",
+                    )
+                ],
+            ),
+            **_NOT_READ,
         },
     )
 )
@@ -383,20 +476,25 @@ incident_export = extend_schema_view(
         "`working`, `networks`, `service_networks`, `expected`, `upper`, `baseline_version`, and `expected_VERSION` "
         "for each further fit that a decision named. With the evidence of the decisions it is what they can be "
         "recomputed from: `/methodology/recompute.py` does so.",
-        parameters=[_REF],
+        parameters=[_REF, _LATER],
         responses={
-            (200, "text/csv"): OpenApiResponse(OpenApiTypes.STR, description="The file."),
+            (200, "text/csv"): OpenApiResponse(
+                OpenApiTypes.STR,
+                description="The file.",
+                examples=[OpenApiExample("Two lines", value=examples.EXPORT)],
+            ),
+            400: _BAD_PLAIN,
             404: _MISSING,
+            **_NOT_READ,
         },
     )
 )
-_LATER = OpenApiParameter(
-    "Retry-After",
-    OpenApiTypes.INT,
-    OpenApiParameter.HEADER,
-    response=[429, 503],
-    description="In how many seconds it is worth coming again.",
-)
+
+
+def _fault(description: str, said: str) -> OpenApiResponse:
+    return OpenApiResponse(DetailShape, description=description, examples=[_detail("Error", said)])
+
+
 reports = extend_schema_view(
     post=extend_schema(
         operation_id="reports_create",
@@ -431,14 +529,20 @@ reports = extend_schema_view(
                 "with an `altcha`: the base64 of a JSON object of `algorithm`, `challenge`, `number`, `salt` and "
                 "`signature`. A challenge ends after five minutes, and its solution serves once. Never asked for in "
                 "ordinary times. (ALTCHA, version 1: its libraries solve it.)",
+                examples=[OpenApiExample("Proof needed", value=examples.PROOF_NEEDED)],
             ),
-            408: OpenApiResponse(DetailShape, description="The body took too long to arrive."),
-            413: OpenApiResponse(DetailShape, description="The body is larger than 8 KB."),
-            415: OpenApiResponse(DetailShape, description="Neither JSON nor a form."),
-            429: OpenApiResponse(
-                DetailShape, description="This person or network has sent as much as it may for now; see `Retry-After`."
+            408: _fault("The body took too long to arrive.", "The body took too long to arrive."),
+            413: _fault("The body is larger than 8 KB.", "The body is larger than 8192 bytes."),
+            415: _fault("Neither JSON nor a form.", 'Unsupported media type "text/xml" in request.'),
+            429: _fault(
+                "This person or network has sent as much as it may for now; see `Retry-After`.",
+                "For now you have sent as many reports as are taken in. What was accepted is counted; come again in 7 "
+                "minutes.",
             ),
-            503: OpenApiResponse(DetailShape, description="Cannot be stored now; see `Retry-After`."),
+            503: _fault(
+                "Cannot be stored now; see `Retry-After`.",
+                "Reports cannot be stored at the moment. Please send it again.",
+            ),
         },
         examples=[OpenApiExample("Report", value=_REPORT, request_only=True)],
     )
@@ -483,23 +587,37 @@ reports_batch = extend_schema_view(
                 serializers.BatchShape, "Every item is answered for.", OpenApiExample("Answer", value=_TALLY)
             ),
             400: OpenApiResponse(
-                {"type": "object", "additionalProperties": True}, description="No JSON array; nothing was accepted."
+                {"type": "object", "additionalProperties": True},
+                description="No JSON array; nothing was accepted.",
+                examples=[_detail("No JSON", "JSON parse error - Expecting value: line 1 column 1 (char 0)")],
             ),
-            401: OpenApiResponse(DetailShape, description="No key, or one that is unknown, revoked or expired."),
-            403: OpenApiResponse(DetailShape, description="The key may not send reports."),
-            408: _of_batch(serializers.BatchStoppedShape, "The body took too long to arrive."),
+            401: _fault(
+                "No key, or one that is unknown, revoked or expired.", "This key is unknown, revoked or expired."
+            ),
+            403: _fault("The key may not send reports.", "This key may not send reports."),
+            408: _of_batch(
+                serializers.BatchStoppedShape,
+                "The body took too long to arrive.",
+                OpenApiExample("Stopped", value={**_TALLY, "detail": "The body took too long to arrive."}),
+            ),
             413: OpenApiResponse(
                 {"type": "object", "properties": {"detail": {"type": "string"}}, "required": ["detail"]},
                 description="More than 10,000 items, of which the first are accepted when they came as lines (the "
                 "answer says how many), or an array of more than 4 MiB.",
+                examples=[_detail("Too large", "The array is larger than 4194304 bytes. NDJSON may be longer.")],
             ),
-            415: OpenApiResponse(DetailShape, description="Neither JSON nor NDJSON, or compressed."),
+            415: _fault("Neither JSON nor NDJSON, or compressed.", 'Unsupported content encoding "gzip" in request.'),
             429: OpenApiResponse(
                 {"type": "object", "properties": {"detail": {"type": "string"}}, "required": ["detail"]},
                 description="The key has sent as many reports as it may for now (the answer says how many of these "
                 "were accepted), or has too many calls at once.",
+                examples=[
+                    OpenApiExample(
+                        "Stopped", value={**_TALLY, "detail": "The key has sent as many reports as it may for now."}
+                    )
+                ],
             ),
-            503: OpenApiResponse(DetailShape, description="Cannot be stored now."),
+            503: _fault("Cannot be stored now.", "Reports cannot be stored at the moment. Please send it again."),
         },
         examples=[
             OpenApiExample("Array", value=_ITEM, request_only=True, media_type="application/json"),
@@ -516,10 +634,40 @@ hidden = extend_schema(exclude=True)
 
 
 class SchemaView(OpenView, SpectacularAPIView):
-    """The OpenAPI document: JSON unless YAML is asked for."""
+    """The OpenAPI document: JSON unless YAML is asked for. It is the code's own: made once in each form."""
 
+    fresh_seconds = 3600
     renderer_classes = [OpenApiJsonRenderer2, OpenApiJsonRenderer, OpenApiYamlRenderer2, OpenApiYamlRenderer]  # noqa: RUF012
     custom_settings = {"DESCRIPTION": PROSE}  # noqa: RUF012
+
+    @classmethod
+    def as_view(cls, **initkwargs: Any) -> Any:
+        """The view, marked as one that needs no database."""
+        view: Any = super().as_view(**initkwargs)
+        view.answers_when_away = True
+        return view
+
+    @extend_schema(exclude=True)
+    def get(self, request: Request) -> HttpResponseBase:
+        """The document in the form that was asked for."""
+        form = request.accepted_renderer
+        with _making:
+            made = _documents.get(form.media_type)
+            if made is None:
+                # More than a second of work.
+                self.meter.spend(EXPORT_COST)
+                with patched_settings(self.custom_settings), override("en"):
+                    generator: Any = self.generator_class()
+                    document = generator.get_schema(request=None, public=True)
+                rendered = form.render(document, renderer_context={})
+                made = ready.body(rendered if isinstance(rendered, bytes) else rendered.encode())
+                _documents[form.media_type] = made
+        kind = ready.Kind(f"{form.media_type}; charset=utf-8", self.fresh_seconds, ("Accept",))
+        return ready.answered(request._request, made, kind)
+
+
+_documents: dict[str, ready.Body] = {}
+_making = Lock()
 
 
 def docs(request: HttpRequest) -> HttpResponse:

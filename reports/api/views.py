@@ -20,6 +20,7 @@ from reports import clock, status
 from reports.api import parameters, schema, serializers
 from reports.api.pagination import Key, page
 from reports.api.responses import KeptView, OpenView
+from reports.api.throttles import EXPORT_COST
 from reports.intake import batch, bulk, guard, inbox, submission
 from reports.status.answers import RegionLink, ServiceStatus, TimelineLine
 
@@ -72,6 +73,10 @@ def paged(
 
 
 def _text(value: Any) -> str:
+    if isinstance(value, tuple):
+        return ",".join(value)
+    if isinstance(value, bool):
+        return str(value).lower()
     return value.isoformat().replace("+00:00", "Z") if hasattr(value, "isoformat") else str(value)
 
 
@@ -112,7 +117,9 @@ class ServicesView(KeptView):
                 category=query.get("category"),
                 provider=query.get("provider"),
                 state=query.get("state"),
+                region=query.get("region"),
                 search=query.get("search"),
+                slugs=query.get("slug"),
             )
             if "search" in query:
                 # The likeliest first is an order that no cursor can resume.
@@ -205,7 +212,12 @@ class RegionsView(KeptView):
         query = asked(request, parameters.RegionsParameters)
 
         def answer() -> dict[str, Any]:
-            regions = status.regions(parent=query.get("parent"), kind=query.get("kind"), search=query.get("search"))
+            regions = status.regions(
+                codes=query.get("code"),
+                parent=query.get("parent"),
+                kind=query.get("kind"),
+                search=query.get("search"),
+            )
             return listed(
                 request,
                 sorted(regions, key=_region_key),
@@ -225,6 +237,7 @@ class RegionView(KeptView):
 
     def get(self, request: Request, code: str) -> HttpResponseBase:
         """The region with this code; aliases are followed."""
+        asked(request, parameters.Parameters)
         return self.respond(request, {}, lambda: serializers.RegionShape(found(status.region(code), "region")).data)
 
 
@@ -235,6 +248,7 @@ class LocateView(OpenView):
     def get(self, request: Request) -> Response:
         """The region at a coordinate."""
         query = asked(request, parameters.LocateParameters)
+        self.meter.spend()
         region = status.locate(query["lat"], query["lon"])
         return Response(serializers.RegionShape(found(region, "region at this place")).data)
 
@@ -247,7 +261,7 @@ class IncidentsView(KeptView):
     """Outages, present and past."""
 
     def get(self, request: Request) -> HttpResponseBase:
-        """A page of incidents, the latest detected first."""
+        """A page of incidents in the order asked for."""
         query = asked(request, parameters.IncidentsParameters)
 
         def answer() -> dict[str, Any]:
@@ -273,6 +287,7 @@ class IncidentView(KeptView):
 
     def get(self, request: Request, ref: str) -> HttpResponseBase:
         """The incident with this ref."""
+        asked(request, parameters.Parameters)
         return self.respond(
             request, {}, lambda: serializers.IncidentShape(found(status.incident(ref), "incident")).data
         )
@@ -286,6 +301,7 @@ class CalibrationView(KeptView):
 
     def get(self, request: Request) -> HttpResponseBase:
         """Reliability by simulation and by review."""
+        asked(request, parameters.Parameters)
         return self.respond(request, {}, lambda: serializers.CalibrationShape(status.calibration()).data)
 
 
@@ -355,6 +371,7 @@ class IncidentProblemsView(KeptView):
 
     def get(self, request: Request, ref: str) -> HttpResponseBase:
         """The incident's reports by problem."""
+        asked(request, parameters.Parameters)
         return self.respond(
             request,
             {},
@@ -386,6 +403,8 @@ class IncidentExportView(OpenView):
 
     def get(self, request: Request, ref: str) -> HttpResponseBase:
         """Per minute and region: counts and expectations."""
+        asked(request, parameters.Parameters)
+        self.meter.spend(EXPORT_COST)
         lines = found(status.incident_export(ref), "incident")
         served = _asynchronously(lines) if isinstance(request._request, ASGIRequest) else lines
         response = StreamingHttpResponse(served, content_type="text/csv; charset=utf-8")
@@ -416,6 +435,8 @@ class Unavailable(APIException):
 class ReportsView(OpenView):
     """Takes in one report. The site's own server answers this before Django is asked (``reports.intake.endpoint``)."""
 
+    # Reports have limits of their own.
+    throttle_classes = ()
     methods = ("POST", "OPTIONS")
 
     def post(self, request: Request) -> Response:
@@ -436,6 +457,7 @@ class ReportsView(OpenView):
 class ReportsBatchView(OpenView):
     """Takes in many reports. The site's own server answers this before Django is asked (``reports.intake.batch``)."""
 
+    throttle_classes = ()
     methods = ("POST", "OPTIONS")
 
     def post(self, request: Request) -> Response:

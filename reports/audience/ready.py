@@ -8,8 +8,9 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import wraps
-from typing import Any, Concatenate, ParamSpec
+from typing import Any, Concatenate, ParamSpec, Protocol
 
+import brotli
 from django.db import OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
@@ -23,6 +24,11 @@ from reports.status import snapshots
 
 # As in the compressing middleware, which would turn the strong validator of what it compresses into a weak one.
 COMPRESS_FROM = 200
+# As small as gzip at its best, in the time that gzip takes here.
+BROTLI_QUALITY = 4
+# A longer query or `Accept` is nobody's but somebody's who wants to fill the memory.
+LONGEST = 500
+MOST_ADDRESSES = 20_000
 CORS_SECONDS = 86_400
 FRESH_SECONDS = 10
 """For how long a client or cache need not ask again: as long as a watch cycle."""
@@ -32,21 +38,35 @@ Asked = ParamSpec("Asked")
 
 @dataclass(frozen=True)
 class Body:
-    """One answer in both encodings, and the strong validator of each."""
+    """One answer in every encoding."""
 
     plain: bytes
-    plain_tag: str
     gzipped: bytes | None
-    gzipped_tag: str
+    brotlied: bytes | None
+    name: str
+    """Of the content: the tag of each encoding is made of it."""
     made_at: datetime
+
+    def best(self, taken: str) -> tuple[bytes, str]:
+        """The body for who takes these encodings, and the encoding that it is in."""
+        if self.brotlied is not None and "br" in taken:
+            return self.brotlied, "br"
+        if self.gzipped is not None and "gzip" in taken:
+            return self.gzipped, "gzip"
+        return self.plain, ""
 
 
 def body(plain: bytes) -> Body:
     """The answer whose bytes are ``plain``."""
-    name = hashlib.blake2b(plain, digest_size=12).hexdigest()
-    # Without the time in its header, so that equal content has equal bytes and the validator may be a strong one.
-    gzipped = gzip.compress(plain, 6, mtime=0) if len(plain) >= COMPRESS_FROM else None
-    return Body(plain=plain, plain_tag=f'"{name}"', gzipped=gzipped, gzipped_tag=f'"{name}-gzip"', made_at=clock.now())
+    worth_it = len(plain) >= COMPRESS_FROM
+    return Body(
+        plain=plain,
+        # Without the time in its header, so that equal content has equal bytes and the validator may be a strong one.
+        gzipped=gzip.compress(plain, 6, mtime=0) if worth_it else None,
+        brotlied=brotli.compress(plain, quality=BROTLI_QUALITY) if worth_it else None,
+        name=hashlib.blake2b(plain, digest_size=12).hexdigest(),
+        made_at=clock.now(),
+    )
 
 
 def as_json(data: Any) -> bytes:
@@ -62,38 +82,112 @@ def kept(
     *,
     content_type: str = "application/json",
     fresh_seconds: int = FRESH_SECONDS,
+    vary: tuple[str, ...] = (),
     when_away: bool = True,
+    meter: Meter | None = None,
 ) -> HttpResponseBase:
     """What ``answer`` made, made anew only when something changed since ``asked`` was asked here last; else a 304.
 
     The last answer there was is given out ``when_away`` is the database, with its age. Otherwise Django's
-    ``OperationalError`` is raised.
+    ``OperationalError`` is raised. What has to be made is counted by the ``meter``, which may raise.
     """
     # Links in the answer carry the address under which the site was asked, and its words are in one language.
     key = (request.build_absolute_uri(request.path), get_language(), *asked)
     age: timedelta | None = None
+    made = False
+
+    def make() -> Body:
+        nonlocal made
+        made = True
+        return body(answer())
+
     try:
         if coalescer.database_is_away():
             raise OperationalError("the intake has found the database away")
-        found = snapshots.rendered(key, lambda: body(answer()), minute=clock.minute_of(clock.now()))
+        minute = clock.minute_of(clock.now())
+        # Not within `make`: what it raises is raised in everybody who waits for the same answer.
+        if meter is not None and not snapshots.is_rendered(key, minute=minute):
+            meter.spend()
+        found = snapshots.rendered(key, make, minute=minute)
+        if meter is not None and not made:
+            meter.give_back()
     except OperationalError:
         last: Body | None = snapshots.last_rendered(key) if when_away else None
         if last is None:
             raise
         found, age = last, (clock.at_hand() or last.made_at) - last.made_at
-    zipped = found.gzipped if "gzip" in request.headers.get("Accept-Encoding", "") else None
-    tag = found.plain_tag if zipped is None else found.gzipped_tag
-    response = HttpResponse(found.plain if zipped is None else zipped, content_type=content_type)
+    kind = Kind(content_type, fresh_seconds, vary)
+    address = _address(request)
+    if address is not None:
+        if len(_addresses) >= MOST_ADDRESSES:
+            _addresses.clear()
+        _addresses[address] = (key, kind)
+    return answered(request, found, kind, age=age)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What is said of an answer beside its content."""
+
+    content_type: str
+    fresh_seconds: int = FRESH_SECONDS
+    vary: tuple[str, ...] = ()
+
+
+def answered(request: HttpRequest, found: Body, kind: Kind, *, age: timedelta | None = None) -> HttpResponseBase:
+    """The body in the best encoding that is taken, or a 304 where it is known already."""
+    content, encoding = found.best(request.headers.get("Accept-Encoding", ""))
+    # Two encodings are two representations: a strong validator is never that of both.
+    tag = f'"{found.name}-{encoding}"' if encoding else f'"{found.name}"'
+    response = HttpResponse(content, content_type=kind.content_type)
     response["ETag"] = tag
-    response["Cache-Control"] = f"public, max-age={fresh_seconds}, stale-if-error=600"
+    response["Cache-Control"] = f"public, max-age={kind.fresh_seconds}, stale-if-error=600"
     if age is not None:
         response["Age"] = str(max(round(age.total_seconds()), 0))
         response["Cache-Control"] = "no-cache"
-    patch_vary_headers(response, ["Accept-Encoding"])
-    if zipped is not None:
-        response["Content-Encoding"] = "gzip"
+    patch_vary_headers(response, ["Accept-Encoding", *kind.vary])
+    if encoding:
+        response["Content-Encoding"] = encoding
     conditional = get_conditional_response(request, etag=tag, response=response)
     return response if conditional is None else conditional
+
+
+# What lies under which address, as it was asked: for the event loop, which cannot look up what a parameter means.
+_addresses: dict[Hashable, tuple[Hashable, Kind]] = {}
+
+
+def _address(request: HttpRequest) -> Hashable | None:
+    """All of a request that an answer may depend on; ``None`` for one that is not worth remembering."""
+    query, accept = request.META.get("QUERY_STRING", ""), request.META.get("HTTP_ACCEPT", "")
+    if request.method not in ("GET", "HEAD") or len(query) + len(accept) > LONGEST:
+        return None
+    return request.build_absolute_uri(request.path), query, accept, get_language()
+
+
+def at_hand(request: HttpRequest) -> HttpResponseBase | None:
+    """The answer if it lies ready under the very address that is asked for; for the event loop: it asks no database
+    and waits for nobody."""
+    now, address = clock.at_hand(), _address(request)
+    known = None if address is None else _addresses.get(address)
+    if now is None or known is None:
+        return None
+    key, kind = known
+    found: Body | None = snapshots.rendered_at_hand(key, minute=clock.minute_of(now))
+    if found is None:
+        return None
+    response = answered(request, found, kind)
+    open_to_all(response)
+    return response
+
+
+class Meter(Protocol):
+    """Counts work, and may refuse it by raising."""
+
+    def spend(self, cost: int = 1) -> None:
+        """Something has to be made."""
+
+    def give_back(self) -> None:
+        """It had not to be after all."""
 
 
 def open_to_all(response: HttpResponseBase) -> None:
@@ -119,7 +213,7 @@ def public(
     methods = ("GET", "HEAD", "OPTIONS")
 
     @wraps(view)
-    def answered(request: HttpRequest, /, *args: Asked.args, **kwargs: Asked.kwargs) -> HttpResponseBase:
+    def offered(request: HttpRequest, /, *args: Asked.args, **kwargs: Asked.kwargs) -> HttpResponseBase:
         response: HttpResponseBase
         if request.method == "OPTIONS":
             response = preflight(methods)
@@ -137,8 +231,9 @@ def public(
         return response
 
     # It says itself what there is to say while the database is away.
-    answered.answers_when_away = True  # type: ignore[attr-defined]
-    return answered
+    offered.answers_when_away = True  # type: ignore[attr-defined]
+    offered.at_hand = at_hand  # type: ignore[attr-defined]
+    return offered
 
 
 def later(said: str, *, seconds: int = 5) -> HttpResponseBase:

@@ -28,7 +28,7 @@ from django.conf import settings
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from reports.intake.guard import NOBODY, Pseudonyms
+from reports.intake.guard import Pseudonyms, is_local
 
 logger = logging.getLogger(__name__)
 
@@ -123,13 +123,8 @@ class ProofNeeded(Refusal):
 
 
 def flags(address: str, *, proved: bool) -> int:
-    """What is to be counted of a report from ``address``.
-
-    No network limit for the machine itself: a proxy there that is missing from ``TRUSTED_PROXIES`` makes all visitors
-    one network, and everybody would be turned away.
-    """
-    local = address.startswith("127.") or address in ("::1", NOBODY)
-    return WATCHED | (0 if local else NETWORK) | (PROVED if proved else 0)
+    """What is to be counted of a report from ``address``."""
+    return WATCHED | (0 if is_local(address) else NETWORK) | (PROVED if proved else 0)
 
 
 @dataclass

@@ -165,6 +165,22 @@ def partner_pseudonyms(partner: int, *, person: bytes, network: bytes, keys: Sec
     return _named(whose + b"person" + person, whose + b"network" + network, keys, sign=-1)
 
 
+def reader(address: str, *, keys: Secrets) -> int:
+    """What stands for whoever reads from ``address`` (IPv6: its /64) on this day. Raises ``ValueError`` like
+    :func:`pseudonyms`, of which it is none: who reads cannot be told to be who reports."""
+    parsed = _parsed(address)
+    if parsed is None:
+        raise ValueError("not an IP address") from None
+    packed = parsed.packed
+    return _keyed(b"reader" + (packed if len(packed) == 4 else packed[:8]), keys.today)
+
+
+def is_local(address: str) -> bool:
+    """Whether this is the machine itself, or nobody. It has no limit of a network's: a proxy there that is missing from
+    ``TRUSTED_PROXIES`` makes all visitors one network, and everybody would be turned away."""
+    return address.startswith("127.") or address in ("::1", NOBODY)
+
+
 def _named(person: bytes, network: bytes, keys: Secrets, *, sign: int = 0) -> Pseudonyms:
     """``sign`` is 0 for a network that is not negative, -1 for one that is."""
     today, yesterday = keys.today, keys.yesterday

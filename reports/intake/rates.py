@@ -1,7 +1,8 @@
-"""How much a key may send: a bucket of tokens that fills steadily, one for all web servers, in the broker.
+"""How much a key may send, and how much work a reader may cause: a bucket of tokens that fills steadily, one for all
+web servers, in the broker.
 
-While the broker is away each process goes by a bucket of its own, so that a key may then send as often that much as
-there are processes.
+While the broker is away each process goes by a bucket of its own, so that there is then as often that much as there
+are processes.
 """
 
 from __future__ import annotations
@@ -9,11 +10,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import threading
 import time
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
+import redis
 import redis.asyncio
 from django.conf import settings
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 logger = logging.getLogger(__name__)
 
@@ -23,7 +30,9 @@ AWAY_SECONDS = 5.0
 
 # KEYS: the bucket. ARGV: tokens a minute, which is also what the bucket holds, and how many are asked for; a negative
 # number gives some back. Answers how many are given. By the broker's clock: those of the web servers may differ.
+# Nothing of it is written to the broker's file or sent to its replicas: it ends with two quiet minutes.
 _TAKE = """
+if redis.set_repl then redis.set_repl(redis.REPL_NONE) end
 local rate, asked = tonumber(ARGV[1]), tonumber(ARGV[2])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -54,29 +63,61 @@ class _Bucket:
 
 
 _own: dict[str, _Bucket] = {}
+# Readers come in threads, and there may be very many of them: then all begin anew, with a full bucket each.
+_own_lock = threading.Lock()
+OWN_LIMIT = 100_000
 _away_until = 0.0
 _client: tuple[asyncio.AbstractEventLoop, redis.asyncio.Redis] | None = None
 
 
 async def take(name: str, asked: int, *, rate_per_minute: int) -> Grant:
     """Takes up to ``asked`` tokens out of the bucket ``name``, or gives some back when ``asked`` is negative."""
-    global _away_until
-    given, left = 0, 0.0
-    answered = False
     if time.monotonic() >= _away_until:
         try:
             # A second limit, because the client's own does not cover all it does.
             async with asyncio.timeout(2 * ANSWER_SECONDS):
-                given, left = await _ask(name, asked, rate_per_minute)
-            answered = True
+                return _grant(asked, *await _ask(name, asked, rate_per_minute), rate_per_minute)
         except (redis.RedisError, OSError, TimeoutError) as error:
-            logger.warning("the broker is away (%s): keys are limited by each process", type(error).__name__)
-            _away_until = time.monotonic() + AWAY_SECONDS
+            _is_away(error)
             await _disconnect()
-    if not answered:
-        given, left = _take_own(name, asked, rate_per_minute)
-    wanted = min(asked - given, rate_per_minute)
-    return Grant(given, max(1, math.ceil((wanted - left) * 60 / rate_per_minute)))
+    return _grant(asked, *_take_own(name, asked, rate_per_minute), rate_per_minute)
+
+
+def take_now(name: str, asked: int, *, rate_per_minute: int) -> Grant:
+    """The same for a thread, which waits for the broker itself."""
+    if time.monotonic() >= _away_until:
+        try:
+            answer: Any = _of_threads(settings.REDIS_URL).eval(_TAKE, 1, _key(name), str(rate_per_minute), str(asked))
+            return _grant(asked, int(answer[0]), float(answer[1]), rate_per_minute)
+        except (redis.RedisError, OSError, TimeoutError) as error:
+            _is_away(error)
+    return _grant(asked, *_take_own(name, asked, rate_per_minute), rate_per_minute)
+
+
+def _grant(asked: int, given: int, left: float, rate: int) -> Grant:
+    wanted = min(asked - given, rate)
+    return Grant(given, max(1, math.ceil((wanted - left) * 60 / rate)))
+
+
+def _is_away(error: Exception) -> None:
+    global _away_until
+    logger.warning("the broker is away (%s): rates are limited by each process", type(error).__name__)
+    _away_until = time.monotonic() + AWAY_SECONDS
+
+
+def _key(name: str) -> str:
+    return f"outagemap:rate:{name}"
+
+
+@cache
+def _of_threads(url: str) -> redis.Redis:
+    # Its own repeated attempts would hold up a reader.
+    return redis.Redis.from_url(
+        url,
+        retry=Retry(NoBackoff(), 0),
+        socket_timeout=ANSWER_SECONDS,
+        socket_connect_timeout=ANSWER_SECONDS,
+    )
 
 
 async def _ask(name: str, asked: int, rate: int) -> tuple[int, float]:
@@ -87,7 +128,7 @@ async def _ask(name: str, asked: int, rate: int) -> tuple[int, float]:
             settings.REDIS_URL, socket_timeout=ANSWER_SECONDS, socket_connect_timeout=ANSWER_SECONDS
         )
         _client = (loop, made)
-    answer = _client[1].eval(_TAKE, 1, f"outagemap:rate:{name}", str(rate), str(asked))
+    answer = _client[1].eval(_TAKE, 1, _key(name), str(rate), str(asked))
     given, left = await answer
     return int(given), float(left)
 
@@ -105,12 +146,15 @@ async def close() -> None:
 
 
 def _take_own(name: str, asked: int, rate: int) -> tuple[int, float]:
-    now = time.monotonic()
-    bucket = _own.setdefault(name, _Bucket(rate, now))
-    tokens = min(rate, bucket.tokens + (now - bucket.at) * rate / 60)
-    given = min(asked, math.floor(tokens))
-    bucket.tokens, bucket.at = min(rate, tokens - given), now
-    return given, tokens - given
+    with _own_lock:
+        now = time.monotonic()
+        if len(_own) >= OWN_LIMIT and name not in _own:
+            _own.clear()
+        bucket = _own.setdefault(name, _Bucket(rate, now))
+        tokens = min(rate, bucket.tokens + (now - bucket.at) * rate / 60)
+        given = min(asked, math.floor(tokens))
+        bucket.tokens, bucket.at = min(rate, tokens - given), now
+        return given, tokens - given
 
 
 def forget() -> None:

@@ -5,7 +5,7 @@ from reports.status.article.facts import incident_problems
 from reports.status.calibration import calibration, confidence_basis
 from reports.status.health import readiness, scenario_banner
 from reports.status.history import incident, incident_history, incident_regions, incident_timeline
-from reports.status.listing import CursorError, incidents
+from reports.status.listing import ORDERINGS, CursorError, incidents
 from reports.status.milestones import milestones
 from reports.status.places import locate, place_name, region, regions
 from reports.status.present import (
@@ -27,6 +27,7 @@ from reports.status.snapshots import digest
 
 __all__ = [
     "MOST_STEPS",
+    "ORDERINGS",
     "CursorError",
     "IncidentRates",
     "TooManyStepsError",

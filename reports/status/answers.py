@@ -283,11 +283,13 @@ class IncidentStatus:
     evidence: EvidenceFigures | None
     statements: tuple[StatementFacts, ...] = ()
     group_incidents: tuple[str, ...] = ()
+    people_reached: int = 0
+    """People living in its regions, those that are back included (estimates); nobody twice."""
 
 
 @dataclass(frozen=True)
 class IncidentPage:
-    """Some incidents, the latest detected first; ``next`` and ``previous`` are cursors for what lies beyond."""
+    """Some incidents in the order that was asked for; ``next`` and ``previous`` are cursors for what lies beyond."""
 
     results: tuple[IncidentStatus, ...]
     next: str | None

@@ -141,10 +141,14 @@ class Expectation:
 
     def worldwide(self, services: IntArray, *, start: int, end: int) -> FloatArray:
         """Reports expected in the minutes ``[start, end)`` of each of these services (indices) in the whole world."""
-        minutes, world = np.arange(start, end, dtype=np.int64), np.zeros((1, 1), dtype=np.int64)
+        return self.of_services(services, 0, start=start, end=end)
+
+    def of_services(self, services: IntArray, region: int, *, start: int, end: int) -> FloatArray:
+        """The same in one region (index)."""
+        minutes, here = np.arange(start, end, dtype=np.int64), np.full((1, 1), region, dtype=np.int64)
         if self.fit is None or not len(services):
             return np.zeros(len(services))
-        sums: FloatArray = self.fit.expected(services[:, None], world, minutes[None, :]).sum(axis=1)
+        sums: FloatArray = self.fit.expected(services[:, None], here, minutes[None, :]).sum(axis=1)
         return sums
 
     def steps(self, service: int, region: int, *, start: int, end: int, step: int) -> tuple[FloatArray, FloatArray]:

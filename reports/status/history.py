@@ -101,7 +101,14 @@ def _told(row: Incident, evidence: Evidence | None, sums: tuple[int, int]) -> In
         evidence=_evidence(evidence),
         statements=tuple(_statement(statement) for statement in said),
         group_incidents=tuple(sorted(other.ref for other in others)),
+        people_reached=_people(regions),
     )
+
+
+def _people(regions: Iterable[RegionalOutage]) -> int:
+    """How many live where it was; ``choosing.IncidentFilter`` makes the same figure in the database."""
+    indices = (catalogue.index_of(outage.region_code) for outage in regions)
+    return outages.people({index: "down" for index in indices if index is not None})
 
 
 def _link(outage: RegionalOutage) -> RegionLink:

@@ -1,21 +1,27 @@
-"""Lists of incidents: which ones, and a page at a time."""
+"""Lists of incidents: which ones, in which order, and a page at a time."""
 
 from __future__ import annotations
 
 import binascii
+import math
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
-import numpy as np
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Q, QuerySet
 
-from reports.models import Incident, RegionalOutage
-from reports.status import catalogue, snapshots
+from reports.models import Incident
+from reports.status import snapshots
 from reports.status.answers import IncidentPage
+from reports.status.choosing import chosen
 from reports.status.history import told
 
 PAGE = 50
-_GONE_ON = Q(resolved_at__isnull=False) | Q(rejected_at__isnull=False) | Q(merged_at__isnull=False)
+_COLUMNS = ("detected_at", "onset_at", "confidence", "peak_reports")
+ORDERINGS = tuple(f"{sign}{column}" for column in _COLUMNS for sign in ("-", ""))
+"""By which incidents can be listed; with a ``-`` the greatest, or latest, first."""
+
+_Mark = datetime | float | int
 
 
 class CursorError(ValueError):
@@ -24,95 +30,79 @@ class CursorError(ValueError):
 
 def incidents(
     *,
+    ref: tuple[str, ...] | None = None,
     service: str | None = None,
     provider: str | None = None,
+    category: str | None = None,
     region: str | None = None,
     state: str | None = None,
     review: str | None = None,
+    scope: str | None = None,
+    group: str | None = None,
     since: datetime | None = None,
+    until: datetime | None = None,
+    min_confidence: float | None = None,
+    min_regions: int | None = None,
+    min_people: int | None = None,
+    echo: bool | None = None,
+    has_statement: bool | None = None,
+    search: str | None = None,
+    ordering: str = ORDERINGS[0],
     limit: int = PAGE,
     cursor: str | None = None,
 ) -> IncidentPage:
-    """Incidents that fit, the latest detected first, ``limit`` at a time; rejected and merged ones among them.
+    """Incidents that fit, ``limit`` at a time in this ``ordering``; rejected and merged ones among them.
 
     ``region`` means the region, all that lies in it, and incidents of a whole country or the world that cover it;
-    ``since`` the instant from which on they were detected. Raises :class:`CursorError`.
+    from ``since`` on and before ``until`` they were detected; ``min_regions`` and ``min_people`` count what they
+    reached, what is back included; ``echo`` and ``has_statement`` ask for those with one, or without. Raises
+    :class:`CursorError`.
     """
-    key = ("incidents", service, provider, region, state, review, since, limit, cursor)
-    return snapshots.kept(
-        key,
-        lambda: _page(
-            _chosen(service=service, provider=provider, region=region, state=state, review=review, since=since),
-            limit=limit,
-            cursor=cursor,
-        ),
-    )
+    given = {
+        "ref": ref,
+        "service": service,
+        "provider": provider,
+        "category": category,
+        "region": region,
+        "state": state,
+        "review": review,
+        "scope": scope,
+        "group": group,
+        "since": since,
+        "until": until,
+        "min_confidence": min_confidence,
+        "min_regions": min_regions,
+        "min_people": min_people,
+        "echo": echo,
+        "has_statement": has_statement,
+        "search": search,
+    }
+    asked = {name: value for name, value in given.items() if value is not None}
+    key = ("incidents", *asked.items(), ordering, limit, cursor)
+    return snapshots.kept(key, lambda: _page(chosen(asked), ordering=ordering, limit=limit, cursor=cursor))
 
 
-def _chosen(
-    *,
-    service: str | None,
-    provider: str | None,
-    region: str | None,
-    state: str | None,
-    review: str | None,
-    since: datetime | None,
-) -> QuerySet[Incident]:
-    rows = Incident.objects.all()
-    if service is not None:
-        rows = rows.filter(service__slug=service)
-    if provider is not None:
-        rows = rows.filter(service__provider__slug=provider)
-    if region is not None:
-        rows = rows.filter(Exists(_regions(region_code__in=_codes_around(region))))
-    if since is not None:
-        rows = rows.filter(detected_at__gte=since)
-    if state is not None:
-        rows = rows.filter(_in_state(state))
-    if review is not None:
-        rows = rows.filter(_REVIEWS.get(review, Q(pk=None)))
-    return rows
+@dataclass(frozen=True)
+class _Place:
+    """Between two incidents of an order: next to the one with this value and id."""
+
+    back: bool
+    value: _Mark
+    number: int
 
 
-def _regions(**which: object) -> QuerySet[RegionalOutage]:
-    return RegionalOutage.objects.filter(incident=OuterRef("pk"), withdrawn_at=None, **which)
-
-
-def _codes_around(region: str) -> list[str]:
-    index = catalogue.index_of(region)
-    if index is None:
-        return []
-    codes, lineage = catalogue.codes(), catalogue.tree().lineage
-    inside = np.flatnonzero((lineage == index).any(axis=1)).tolist()
-    return [codes[i] for i in {*inside, *(i for i in lineage[index].tolist() if i >= 0)}]
-
-
-def _in_state(state: str) -> Q:
-    down = Exists(_regions(restored_at=None, unknown_at=None, recovering_at=None))
-    back = Exists(_regions().filter(Q(restored_at__isnull=False) | Q(unknown_at=None, recovering_at__isnull=False)))
-    recovering = ~Q(down) & Q(back)
-    return {
-        "resolved": _GONE_ON,
-        "recovering": ~_GONE_ON & recovering,
-        "open": ~_GONE_ON & ~recovering,
-    }.get(state, Q(pk=None))
-
-
-_REVIEWS = {
-    "merged": Q(merged_at__isnull=False),
-    "rejected": Q(merged_at=None, rejected_at__isnull=False),
-    "confirmed": Q(merged_at=None, rejected_at=None, confirmed_at__isnull=False),
-    "automatic": Q(merged_at=None, rejected_at=None, confirmed_at=None),
-}
-
-
-def _page(rows: QuerySet[Incident], *, limit: int, cursor: str | None) -> IncidentPage:
-    back, at, number = _read_cursor(cursor) if cursor else (False, None, 0)
-    if at is not None:
-        beyond = Q(detected_at=at, id__gt=number) if back else Q(detected_at=at, id__lt=number)
-        rows = rows.filter(beyond | (Q(detected_at__gt=at) if back else Q(detected_at__lt=at)))
-    order = ("detected_at", "id") if back else ("-detected_at", "-id")
-    found = list(rows.order_by(*order).values_list("id", "detected_at")[: limit + 1])
+def _page(rows: QuerySet[Incident], *, ordering: str, limit: int, cursor: str | None) -> IncidentPage:
+    column, falling = ordering.removeprefix("-"), ordering.startswith("-")
+    place = _read_cursor(cursor, ordering) if cursor else None
+    back = place is not None and place.back
+    # Going back is going on in the opposite order.
+    falling = falling != back
+    if place is not None:
+        way = "lt" if falling else "gt"
+        beyond = Q(**{column: place.value, f"id__{way}": place.number})
+        rows = rows.filter(beyond | Q(**{f"{column}__{way}": place.value}))
+    sign = "-" if falling else ""
+    found = list(rows.order_by(f"{sign}{column}", f"{sign}id").values_list("id", column)[: limit + 1])
     more = len(found) > limit
     found = found[:limit]
     if back:
@@ -121,22 +111,29 @@ def _page(rows: QuerySet[Incident], *, limit: int, cursor: str | None) -> Incide
     has_next, has_previous = (bool(cursor), more) if back else (more, bool(cursor))
     return IncidentPage(
         results=told(tuple(number for number, _ in found)),
-        next=_cursor(*found[-1], back=False) if found and has_next else None,
-        previous=_cursor(*found[0], back=True) if found and has_previous else None,
+        next=_cursor(ordering, *found[-1], back=False) if found and has_next else None,
+        previous=_cursor(ordering, *found[0], back=True) if found and has_previous else None,
     )
 
 
-def _cursor(number: int, at: datetime, *, back: bool) -> str:
-    text = f"{'p' if back else 'n'}{number}@{at.astimezone(UTC).isoformat()}"
+def _cursor(ordering: str, number: int, value: _Mark, *, back: bool) -> str:
+    said = value.astimezone(UTC).isoformat() if isinstance(value, datetime) else repr(value)
+    text = f"{'p' if back else 'n'}{number}@{ordering}@{said}"
     return urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-def _read_cursor(cursor: str) -> tuple[bool, datetime, int]:
+def _read_cursor(cursor: str, ordering: str) -> _Place:
     try:
         text = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
-        number, _, at = text[1:].partition("@")
+        number, order, said = text[1:].split("@")
         if text[0] not in "np":
             raise ValueError(text[0])
-        return text[0] == "p", datetime.fromisoformat(at).astimezone(UTC), int(number)
+        value: _Mark = datetime.fromisoformat(said).astimezone(UTC) if ordering.endswith("_at") else float(said)
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(said)
+        place = _Place(text[0] == "p", value, int(number))
     except (ValueError, IndexError, OverflowError, binascii.Error) as error:
         raise CursorError("the cursor is none that an earlier page gave out") from error
+    if order != ordering:
+        raise CursorError("the cursor belongs to another order")
+    return place

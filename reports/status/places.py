@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from reports import formats
 from reports import regions as tree
 from reports.status import catalogue
@@ -26,17 +28,26 @@ def region(code: str) -> RegionLink | None:
     return None if index is None else catalogue.links()[index]
 
 
-def regions(*, parent: str | None = None, kind: str | None = None, search: str | None = None) -> tuple[RegionLink, ...]:
-    """The regions that fit, parents before what lies in them; ``parent`` asks for those directly below it.
+def regions(
+    *,
+    codes: Iterable[str] | None = None,
+    parent: str | None = None,
+    kind: str | None = None,
+    search: str | None = None,
+) -> tuple[RegionLink, ...]:
+    """The regions that fit, parents before what lies in them; ``parent`` asks for those directly below it, ``codes``
+    for these (aliases are followed).
 
     ``search`` fits the beginning of any word of a name, or of the code; accents and case do not matter.
     """
     above = tree.resolve(parent) if parent is not None else None
     wanted = catalogue.folded(search) if search is not None else ""
+    meant = None if codes is None else {tree.resolve(code) for code in codes}
     return tuple(
         link
         for link in catalogue.links()
-        if (parent is None or (above is not None and link.parent == above))
+        if (meant is None or link.code in meant)
+        and (parent is None or (above is not None and link.parent == above))
         and (kind is None or link.kind == kind)
         and (not wanted or _fits(wanted, link))
     )

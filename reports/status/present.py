@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 import numpy as np
 from django.db.models import Q
@@ -28,6 +29,8 @@ from reports.status.history import told, watched_until
 from reports.status.outages import SEVERITY
 
 RECENT = timedelta(days=1)
+WORLD = 0
+"""The index of the world in the tree of regions."""
 MOST_REPORTED = 12
 MOST_RESOLVED = 30
 MOST_PROBLEMS = 5
@@ -142,6 +145,23 @@ def statuses(minute: int) -> Mapping[str, ServiceStatus]:
     return snapshots.kept(("statuses", minute), lambda: _statuses(picture(minute)), minute=minute)
 
 
+def regional_statuses(minute: int, region: int) -> Mapping[str, ServiceStatus]:
+    """The same for one region (its index) instead of the world."""
+
+    def within() -> Mapping[str, ServiceStatus]:
+        offered, now = catalogue.catalogue().offered, picture(minute)
+        worldwide = statuses(minute)
+        services = np.array([entry.index for entry in offered], dtype=np.int64)
+        start = minute - figures.HOUR_MINUTES
+        expected = figures.expectation().of_services(services, region, start=start, end=minute).tolist()
+        return {
+            entry.link.slug: _within(worldwide[entry.link.slug], entry, region, now, expected=level)
+            for entry, level in zip(offered, expected, strict=True)
+        }
+
+    return snapshots.kept(("statuses", minute, region), within, minute=minute)
+
+
 def _statuses(now: Picture) -> Mapping[str, ServiceStatus]:
     entries = catalogue.catalogue().offered
     ids = np.array([entry.id for entry in entries], dtype=np.int64)
@@ -234,10 +254,19 @@ def services(
     category: str | None = None,
     provider: str | None = None,
     state: str | None = None,
+    region: str | None = None,
     search: str | None = None,
+    slugs: Collection[str] | None = None,
 ) -> tuple[ServiceStatus, ...]:
-    """The services on offer that fit, by name; those of a search, the likeliest first."""
-    found = statuses(clock.minute_of(now))
+    """The services on offer that fit, by name; those of a search, the likeliest first.
+
+    With a ``region``, the present of each in that region, by which ``state`` is asked too; none for an unknown region.
+    """
+    minute = clock.minute_of(now)
+    index = catalogue.index_of(region) if region is not None else WORLD
+    if index is None:
+        return ()
+    found = statuses(minute) if index == WORLD else regional_statuses(minute, index)
     entries = catalogue.catalogue().offered
     if search is not None:
         entries = catalogue.ranked(search, entries)
@@ -245,7 +274,8 @@ def services(
     return tuple(
         status
         for status in chosen
-        if (category is None or status.link.category == category)
+        if (slugs is None or status.link.slug in slugs)
+        and (category is None or status.link.category == category)
         and (provider is None or status.link.provider == provider)
         and (state is None or status.state == state)
     )
@@ -271,10 +301,13 @@ def _whole_status(entry: Entry, region: int, now: Picture) -> ServiceStatus:
     return replace(status, problems=_problems(entry, region, now.minute))
 
 
-def _within(status: ServiceStatus, entry: Entry, region: int, now: Picture) -> ServiceStatus:
+def _within(
+    status: ServiceStatus, entry: Entry, region: int, now: Picture, *, expected: float | None = None
+) -> ServiceStatus:
+    """The service in a region; ``expected`` are the reports of its last hour, where somebody knows them already."""
     incident, decided = now.ongoing.get(entry.id), None
     lineage, links = catalogue.tree().lineage, catalogue.links()
-    inside = {link.code for link, line in zip(links, lineage, strict=True) if region in line}
+    inside = _codes_inside(region)
     states = {i: state for i, state in incident.regions.items() if links[i].code in inside} if incident else {}
     state, since = "normal", None
     if incident:
@@ -290,12 +323,12 @@ def _within(status: ServiceStatus, entry: Entry, region: int, now: Picture) -> S
     if decided is not None and decided != region and region in regions:
         regions[region] = replace(regions[region], covered_by=links[decided].code)
     reports, working = now.hour.of(entry.id)
-    start = now.minute - figures.HOUR_MINUTES
-    here = np.array([region], dtype=np.int64)
-    expected = figures.expectation().within(entry.index, here, start=start, end=now.minute)
+    if expected is None:
+        start, here = now.minute - figures.HOUR_MINUTES, np.array([region], dtype=np.int64)
+        expected = float(figures.expectation().within(entry.index, here, start=start, end=now.minute)[0])
     if state == "normal":
         # Beside an outage elsewhere, the silence of a place that is always silent says nothing.
-        silent = incident is not None and decided is None and expected[0] < ENOUGH_TO_SAY
+        silent = incident is not None and decided is None and expected < ENOUGH_TO_SAY
         state, since = ("unknown" if now.stale or silent else "normal"), None
     down = [r for r in regions.values() if r.state not in ("restored", "normal")]
     restored = [r for r in regions.values() if r.state == "restored"]
@@ -308,13 +341,20 @@ def _within(status: ServiceStatus, entry: Entry, region: int, now: Picture) -> S
         regions_down=sum(r.state == "down" for r in down),
         people_affected=outages.people({i: state for i, (state, _) in states.items()}),
         reports_last_hour=int(reports[region]),
-        baseline_last_hour=float(expected[0]),
+        baseline_last_hour=expected,
         working_last_hour=int(working[region]),
         incident=incident.ref if incident and (down or restored or since) else None,
         down=_by_people(down),
         restored=_by_people(restored),
         countries=(),
     )
+
+
+@lru_cache(maxsize=256)
+def _codes_inside(region: int) -> frozenset[str]:
+    """The codes of a region and of all that lies in it."""
+    codes = catalogue.codes()
+    return frozenset(codes[i] for i in np.flatnonzero((catalogue.tree().lineage == region).any(axis=1)).tolist())
 
 
 def _problems(entry: Entry, region: int, minute: int) -> tuple[tuple[ProblemChoice, int], ...]:

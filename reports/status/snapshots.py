@@ -206,6 +206,11 @@ def rendered_at_hand(key: Hashable, *, minute: int) -> Any:
     return None if current is None else _rendered.at_hand(key, (current, minute))
 
 
+def is_rendered(key: Hashable, *, minute: int) -> bool:
+    """Whether it lies ready; looks the version up where that is due."""
+    return _rendered.at_hand(key, (version(), minute)) is not None
+
+
 def last_rendered(key: Hashable) -> Any:
     """What was given out last under ``key``, however long ago, or ``None``; for when the database is away."""
     return _rendered.last(key)

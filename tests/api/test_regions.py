@@ -39,6 +39,9 @@ def test_regions_can_be_chosen(world: World, get):
     parts = get("regions/", parent="gb").json()["results"]
     assert {region["code"] for region in parts} == {"GB-ENG", "GB-SCT", "GB-WLS", "GB-NIR"}
     assert "BR-SP" in {region["code"] for region in get("regions/", search="sao paulo").json()["results"]}
+    # Aliases are followed.
+    several = get("regions/", code="US-CA,gb-eng,XX").json()["results"]
+    assert [region["code"] for region in several] == ["GB-ENG", "US-CA"]
     assert get("regions/", parent="XX").status_code == 400
     assert get("regions/", kind="city").status_code == 400
 

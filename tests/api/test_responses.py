@@ -2,10 +2,12 @@
 
 import gzip
 
+import brotli
 import pytest
 from django.db import OperationalError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from reports import clock
 from reports.intake import coalescer
 from reports.models import RegionalOutage
 from reports.status import snapshots
@@ -21,7 +23,13 @@ CALLS = [
     "incidents/",
     "incidents/OUT-2026-0001/",
     "incidents/OUT-2026-0001/regions/",
+    "incidents/OUT-2026-0001/regions.geojson",
     "incidents/OUT-2026-0001/timeline/",
+    "incidents/OUT-2026-0001/problems/",
+    "incidents/OUT-2026-0001/article/",
+    "incidents/OUT-2026-0001/article/?format=md",
+    "incidents/OUT-2026-0001/article/?format=html",
+    "calibration/",
 ]
 
 
@@ -54,6 +62,49 @@ def test_a_body_is_compressed_once_and_keeps_a_strong_validator(world: World, ge
     assert "Accept-Encoding" in zipped.headers["Vary"]
     again = get(path, headers={"Accept-Encoding": "gzip", "If-None-Match": zipped.headers["ETag"]})
     assert again.status_code == 304
+
+
+@pytest.mark.parametrize("path", CALLS)
+def test_a_browser_gets_brotli_with_a_validator_of_its_own(world: World, get, path: str):
+    staggered(world)
+    plain, small = get(path), get(path, headers={"Accept-Encoding": "gzip, deflate, br, zstd"})
+    if len(plain.content) < 200:
+        return
+    assert small.headers["Content-Encoding"] == "br"
+    assert brotli.decompress(small.content) == plain.content
+    assert small.headers["ETag"].endswith('-br"')
+    assert not small.headers["ETag"].startswith("W/")
+    again = get(path, headers={"Accept-Encoding": "br", "If-None-Match": small.headers["ETag"]})
+    assert (again.status_code, again.content) == (304, b"")
+
+
+def test_a_kept_answer_is_given_out_without_asking_its_view(world: World, get, client, monkeypatch):
+    from reports.api import views
+
+    monkeypatch.setattr(clock, "at_hand", clock.now)
+    first = get("incidents/", state="open", headers={"Accept-Encoding": "gzip"})
+
+    def ask(*_: object) -> None:
+        pytest.fail("the view was asked")
+
+    monkeypatch.setattr(views.IncidentsView, "get", ask)
+    kept = get("incidents/", state="open", headers={"Accept-Encoding": "gzip"})
+    assert (kept.status_code, kept.content) == (200, first.content)
+    dated = {"Date", "Content-Length"}
+    assert {name: kept.headers[name] for name in kept.headers if name not in dated} == {
+        name: first.headers[name] for name in first.headers if name not in dated
+    }
+    known = {"Accept-Encoding": "gzip", "If-None-Match": first.headers["ETag"]}
+    assert get("incidents/", state="open", headers=known).status_code == 304
+    assert client.head("/api/v1/incidents/?state=open").status_code == 200
+    # Another question is another answer.
+    with pytest.raises(BaseException, match="the view was asked"):
+        get("incidents/", state="resolved")
+    with pytest.raises(BaseException, match="the view was asked"):
+        get("incidents/", state="open", headers={"Accept": "application/xml"})
+    snapshots._looked_at = 0.0
+    with pytest.raises(BaseException, match="the view was asked"):
+        get("incidents/", state="open")
 
 
 def test_the_validator_stays_when_time_passed_and_nothing_happened(world: World, get):

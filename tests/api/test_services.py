@@ -38,6 +38,10 @@ def test_every_service_comes_with_its_present(world: World, get):
         ({"category": "social", "state": "normal"}, ["facebook", "instagram"]),
         ({"state": "down"}, ["whatsapp"]),
         ({"search": "zap"}, ["whatsapp"]),
+        ({"slug": "whatsapp,facebook,myspace"}, ["facebook", "whatsapp"]),
+        ({"region": "GB", "state": "down"}, ["whatsapp"]),
+        ({"region": "GB-SCT", "state": "recovering"}, ["whatsapp"]),
+        ({"region": "IN", "state": "down"}, []),
         ({"search": "qqqqqq"}, []),
     ],
 )
@@ -50,6 +54,7 @@ def test_services_can_be_chosen(world: World, get, query: dict[str, str], slugs:
     ("query", "parameter", "hint"),
     [
         ({"category": "cars"}, "category", "messaging"),
+        ({"region": "UK-ENG"}, "region", "GB-ENG"),
         ({"provider": "metta"}, "provider", "meta"),
         ({"state": "broken"}, "state", "broken"),
         ({"limit": "0"}, "limit", "1"),

@@ -1,4 +1,4 @@
-"""Readers of the pages: how many a second, what one costs, and what a flood of reports at the same time changes.
+"""Readers of the pages and of the API: how many a second, what one costs, and what a flood of reports changes.
 
 The load generator shares the machine with the server, so CPU milliseconds a page say more than pages a second.
 """
@@ -6,7 +6,8 @@ The load generator shares the machine with the server, so CPU milliseconds a pag
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+import urllib.request
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from itertools import count, cycle
 from typing import Any
@@ -43,7 +44,42 @@ def run() -> dict[str, Any]:
         for name, paths in kinds.items():
             for flood in (False, True):
                 figures |= _read(name, paths, port, server, flood=flood)
+        figures |= _api(port, server)
     return figures
+
+
+def _api(port: int, server: psutil.Process) -> dict[str, Any]:
+    """What an answer costs that is kept, known already, or has to be made, beside a view that does nothing."""
+    call = "/api/v1/services/whatsapp/"
+    known = f"If-None-Match: {_tag(port, call)}\r\n"
+    # Another question each time: each has to be made.
+    numbers = count(1)
+    fresh = (f"/api/v1/services/?limit={1 + n % 1000}&search=wh{n:x}" for n in numbers)
+    kinds: dict[str, tuple[Iterator[bytes], int]] = {
+        "a view that does nothing": (_pages(["/healthz"]), 200),
+        "api: 200, kept": (_pages([call]), 200),
+        "api: 304": (_pages([call], known), 304),
+        "api: 200, made": (_pages(fresh), 200),
+    }
+    figures: dict[str, Any] = {}
+    for name, (requests, expected) in kinds.items():
+        asyncio.run(send(requests, port=port, connections=8, decode=False, seconds=1.0))
+        before = _cpu(server)
+        load = asyncio.run(send(requests, port=port, connections=CONNECTIONS, decode=False, seconds=SECONDS))
+        spent = _cpu(server) - before
+        figures |= {
+            f"{name}: answers a second": round(load.per_second),
+            f"{name}: server CPU ms an answer": round(1000 * spent / len(load.latencies), 3),
+            f"{name}: answers other than {expected}": sum(load.statuses.values()) - load.statuses.get(expected, 0),
+        }
+    return figures
+
+
+def _tag(port: int, path: str) -> str:
+    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", headers={"Accept-Encoding": "gzip, deflate, br"})
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        tag: str = answer.headers["ETag"]
+        return tag
 
 
 SERVICES = ("whatsapp", "instagram", "facebook", "telegram", "youtube", "netflix", "gmail", "discord")
@@ -77,9 +113,9 @@ async def _together(paths: list[str], port: int, *, flood: bool) -> tuple[Load, 
     return read, reported
 
 
-def _pages(paths: list[str]) -> Iterator[bytes]:
-    for path in cycle(paths):
-        yield f"GET {path} HTTP/1.1\r\nHost: localhost\r\n{BROWSER}\r\n".encode()
+def _pages(paths: Iterable[str], headers: str = "") -> Iterator[bytes]:
+    for path in cycle(paths) if isinstance(paths, list) else paths:
+        yield f"GET {path} HTTP/1.1\r\nHost: localhost\r\n{BROWSER}{headers}\r\n".encode()
 
 
 def _cpu(process: psutil.Process) -> float:

@@ -1,5 +1,6 @@
 """The present: states, people, maps."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -337,3 +338,16 @@ def test_what_is_answered_changes_when_a_cycle_or_an_act_changed_it(world: World
     after = status.home(now=NOW)
     assert (before.down[0].state, after.down[0].state) == ("down", "recovering")
     assert before.version != after.version
+
+
+def test_the_services_of_a_region_are_what_each_of_them_is_there(world: World):
+    watch(baseline=learn())
+    staggered(world)
+    for region in ("GB", "GB-ENG", "BR-SP", "IN", "001"):
+        for found in status.services(now=NOW, region=region):
+            alone = status.service_status(found.link.slug, now=NOW, region=region)
+            assert alone is not None
+            assert replace(found, problems=()) == replace(alone, problems=())
+    assert [found.link.slug for found in status.services(now=NOW, region="GB", state="down")] == ["whatsapp"]
+    assert status.services(now=NOW, region="IN", state="down") == ()
+    assert status.services(now=NOW, region="XX-YY") == ()
