@@ -18,7 +18,7 @@ import secrets
 from collections.abc import Iterable, MutableMapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from hashlib import blake2b
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from socket import AF_INET, AF_INET6, inet_pton
@@ -267,10 +267,15 @@ def forget(now: datetime) -> None:
     """
     waiting = InboxBlock.objects.filter(broken_at=None, drained_at=None).order_by("id")
     oldest = waiting.values_list("written_at", flat=True).first() or now
-    Seen.objects.filter(counted_at__lt=min(now, oldest) - COUNTING_WINDOW - _GRACE).delete()
-    today, yesterday = days_of(now - _GRACE)
+    Seen.objects.filter(counted_at__lt=min(now, oldest) - COUNTING_WINDOW - GRACE).delete()
+    today, yesterday = days_of(now - GRACE)
     Salt.objects.filter(day__lt=yesterday or today).delete()
 
 
-# A report may take this long from its arrival into the inbox, and still be recognised as a repetition.
-_GRACE = timedelta(minutes=10)
+def destroyed_at(day: date) -> datetime:
+    """When the secret of ``day`` is destroyed; by the first drain after that, once nothing waits in the broker."""
+    return datetime.combine(day + timedelta(days=1), time(), UTC) + COUNTING_WINDOW + GRACE
+
+
+GRACE = timedelta(minutes=10)
+"""A report may take this long from its arrival into the inbox, and still be recognised as a repetition."""
