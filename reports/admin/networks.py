@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -34,6 +34,8 @@ REASONS = {
     "banned": "set aside: banned",
 }
 _ONE_HOUR = timedelta(hours=1)
+# Instants that ids of reports and the arithmetic of days can hold, with room around them.
+_FIRST, _LAST = datetime(2000, 1, 1, tzinfo=UTC), datetime(3000, 1, 1, tzinfo=UTC)
 
 
 class _Moment(forms.DateTimeField):
@@ -75,8 +77,11 @@ class WindowForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         """Refuses a window without a length."""
         given = super().clean() or self.cleaned_data
-        if given.get("from") and given.get("to") and given["from"] >= given["to"]:
-            raise ValidationError("It has to begin before it ends.")
+        if given.get("from") and given.get("to"):
+            if given["from"] >= given["to"]:
+                raise ValidationError("It has to begin before it ends.")
+            if given["from"] < _FIRST or given["to"] > _LAST:
+                raise ValidationError("Nobody reported then.")
         return given
 
     def window(self) -> Window:
