@@ -240,13 +240,27 @@ def held_secrets(at: datetime) -> Secrets:
     kept = _kept
     if today not in kept:
         secret = standby.secret_of(today, make=True)
+        before = (kept.get(yesterday) or standby.secret_of(yesterday, make=False)) if yesterday else None
         assert secret is not None
         _provisional = True
-        kept = _kept = {day: kept[day] for day in (yesterday,) if day in kept} | {today: secret}
+        kept = _kept = ({yesterday: before} if yesterday and before else {}) | {today: secret}
     return Secrets(kept[today], kept.get(yesterday) if yesterday else None)
 
 
 _provisional = False
+
+
+def lend(at: datetime) -> None:
+    """The database has just gone away: leaves the secrets in force with the broker, where this process knows them.
+
+    A web server that starts in the meantime then takes nobody for somebody else. As with a secret that is made without
+    the database, the first drain after its return destroys the broker's copy. One that is past its time is not lent.
+    """
+    kept = _kept
+    with suppress(standby.Refused):
+        for day in days_of(at):
+            if day is not None and day in kept:
+                standby.lend_secret(day, kept[day])
 
 
 def look_again() -> None:
