@@ -90,7 +90,8 @@ def test_the_page_tells_each_networks_share_and_how_a_crowd_is_spread(
     assert "29 33 % 29 " in page
     assert "working 29" in page
     assert "Sending and receiving 29" in page
-    assert "damped: many of one network" in page
+    # Of the votes all come from one network.
+    assert "Not counted: set aside: from too few networks" in page
     only = text(desk.get(PAGE, window(noon, kind="working", region="gb-eng")))
     assert "No crowd is spread like this: 1.0 effective networks" in only
     assert "Networks (1)" in only

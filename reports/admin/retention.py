@@ -140,8 +140,9 @@ def _may_run(request: HttpRequest) -> bool:
 
 def next_run(now: datetime) -> datetime:
     """When beat sends the task next; by the machine's clock, which is beat's."""
-    wait: timedelta = settings.CELERY_BEAT_SCHEDULE[TASK]["schedule"].remaining_estimate(now)
-    return now + wait
+    _, wait, _ = settings.CELERY_BEAT_SCHEDULE[TASK]["schedule"].remaining_delta(now)
+    found: datetime = now + wait
+    return found
 
 
 def _missing(days: Sequence[date], today: date) -> list[date]:
