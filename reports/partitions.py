@@ -8,12 +8,13 @@ belong to.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
 from django.db import connection, transaction
 
-from reports.models import AcceptedId, DrainBatch, InboxBlock
+from reports.models import AcceptedId, Ban, DrainBatch, InboxBlock
 
 AHEAD = timedelta(days=3)
 # For how long the same client id gets the same answer. Longer than any sensible client goes on trying.
@@ -42,7 +43,7 @@ def lowest_id(at: date) -> UUID:
     An id tells whole milliseconds, so those of the millisecond of ``at`` are taken for later ones.
     """
     if not isinstance(at, datetime):
-        at = datetime(at.year, at.month, at.day, tzinfo=UTC)
+        at = _midnight(at)
     return UUID(int=(at - _EPOCH) // timedelta(milliseconds=1) << 80)
 
 
@@ -94,7 +95,49 @@ def keep(now: datetime, retention_days: int) -> None:
     AcceptedId.objects.filter(received_at__lt=now - IDS_KEPT).delete()
     DrainBatch.objects.filter(drained_at__lt=now - BATCHES_KEPT).delete()
     InboxBlock.objects.filter(drained_at__lt=now - BLOCK_IDS_KEPT).delete()
-    drop_before(today - timedelta(days=retention_days))
+    first = first_kept(now, retention_days)
+    drop_before(first)
+    # The reports of a banned network are gone; so goes its name.
+    Ban.objects.filter(until_at__lte=_midnight(first)).update(network=None)
+
+
+def first_kept(now: datetime, retention_days: int) -> date:
+    """The oldest day whose reports are still kept at ``now``."""
+    return now.astimezone(UTC).date() - timedelta(days=retention_days)
+
+
+@dataclass(frozen=True)
+class Partition:
+    """The reports of one day. ``reports`` is PostgreSQL's own estimate: counting them would read them all."""
+
+    day: date
+    reports: int
+    octets: int
+
+
+def held() -> list[Partition]:
+    """Every partition that there is, the oldest first."""
+    with connection.cursor() as cursor:
+        cursor.execute(_HELD)
+        rows = [row for row in cursor.fetchall() if row[0].startswith(PREFIX)]
+    return [Partition(_day_of(name), int(reports), int(octets)) for name, reports, octets in sorted(rows)]
+
+
+# What an analysis has found, and what was written since the statistics began, whichever is more: after a crash the
+# latter begin anew, and a young partition has not been analysed.
+_HELD = """
+SELECT c.relname, greatest(c.reltuples, s.n_live_tup, 0)::bigint, pg_total_relation_size(c.oid)
+FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid LEFT JOIN pg_stat_all_tables s ON s.relid = c.oid
+WHERE i.inhparent = 'reports_report'::regclass
+"""
+
+
+def _day_of(name: str) -> date:
+    return date.fromisoformat(name.removeprefix(PREFIX))
+
+
+def _midnight(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day, tzinfo=UTC)
 
 
 def _existing() -> set[str]:

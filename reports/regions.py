@@ -366,6 +366,30 @@ def locate(latitude: float, longitude: float, *, snap_km: float = 25) -> str | N
     )
 
 
+@cache
+def _beside() -> Mapping[str, frozenset[str]]:
+    boundaries = read_boundaries(DATA / "regions-lookup.topo.json")
+    owners: dict[int, set[str]] = {}
+    for code, polygons in boundaries.shapes.items():
+        for number in chain.from_iterable(chain.from_iterable(polygons)):
+            # Neighbours walk their common arc in opposite directions.
+            owners.setdefault(max(number, ~number), set()).add(code)
+    found: dict[str, set[str]] = {}
+    for codes in owners.values():
+        for code in codes:
+            found.setdefault(code, set()).update(codes - {code})
+    return {code: frozenset(codes) for code, codes in found.items()}
+
+
+def neighbours(code: str) -> tuple[str, ...]:
+    """The displayed regions that share a border on land with the region ``code``, which may have regions in it itself.
+
+    Sorted by code. The first call in a process reads the boundaries. Raises ``KeyError`` for an unknown code.
+    """
+    own = {tree()[code].code, *descendants(code)}
+    return tuple(sorted({near for one in own for near in _beside().get(one, ())} - own))
+
+
 # --- outlines for drawings without a script -----------------------------------------------------------------
 
 

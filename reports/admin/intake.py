@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from typing import Any
+
 from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.utils.translation import ngettext
 
 from reports import clock
+from reports.admin import networks
 from reports.admin.readonly import ReadOnlyAdmin
 from reports.intake import quarantine
 from reports.models import Quarantine
@@ -57,6 +62,35 @@ class QuarantineAdmin(ReadOnlyAdmin):
     def state(self, row: Quarantine) -> str:
         """Held, or released by whom."""
         return f"released by {row.released_by}" if row.released_at else "held"
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """What was set aside and why, and who sent what in that time."""
+        if request.method not in ("GET", "HEAD"):
+            return HttpResponseNotAllowed(["GET", "HEAD"])
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        rows = Quarantine.objects.select_related("service", "region", "released_by")
+        row = rows.filter(pk=object_id if object_id.isdecimal() else 0).first()
+        if row is None:
+            raise Http404
+        window = {
+            "service": row.service.slug,
+            "region": row.region.code,
+            "kind": row.get_kind_display(),
+            "from": row.began_at.isoformat(),
+            # The last of its reports belongs to it.
+            "to": (row.last_at + timedelta(milliseconds=1)).isoformat(),
+        }
+        more = {
+            "held": row,
+            "why": self.why(row),
+            "figures": self.figure_text(row),
+            "state": self.state(row),
+            "may_release": row.released_at is None and self.has_release_permission(request),
+        }
+        return networks.show(self, request, networks.WindowForm(window), title=str(row), more=more)
 
     def has_release_permission(self, request: HttpRequest) -> bool:
         """Whoever may change quarantines may release them."""

@@ -22,6 +22,7 @@ import psycopg
 from django.conf import settings
 from django.db import connections
 
+from reports import clock
 from reports.intake import flood, guard, inbox, standby
 from reports.intake.inbox import Batch, Entry, Landed, Plan, Standing, Unavailable
 
@@ -321,6 +322,8 @@ class Coalescer:
             logger.warning("the database is away: reports are held in the broker")
             self.away = True
             self._asking = self.loop.create_task(self._ask())
+            if (now := clock.at_hand()) is not None:
+                _leave(self.loop.create_task(asyncio.to_thread(guard.lend, now)))
 
     async def _ask(self) -> None:
         """Asks for the database every second until it takes writes again."""

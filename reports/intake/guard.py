@@ -18,7 +18,7 @@ import secrets
 from collections.abc import Iterable, MutableMapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from hashlib import blake2b
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from socket import AF_INET, AF_INET6, inet_pton
@@ -256,13 +256,27 @@ def held_secrets(at: datetime) -> Secrets:
     kept = _kept
     if today not in kept:
         secret = standby.secret_of(today, make=True)
+        before = (kept.get(yesterday) or standby.secret_of(yesterday, make=False)) if yesterday else None
         assert secret is not None
         _provisional = True
-        kept = _kept = {day: kept[day] for day in (yesterday,) if day in kept} | {today: secret}
+        kept = _kept = ({yesterday: before} if yesterday and before else {}) | {today: secret}
     return Secrets(kept[today], kept.get(yesterday) if yesterday else None)
 
 
 _provisional = False
+
+
+def lend(at: datetime) -> None:
+    """The database has just gone away: leaves the secrets in force with the broker, where this process knows them.
+
+    A web server that starts in the meantime then takes nobody for somebody else. As with a secret that is made without
+    the database, the first drain after its return destroys the broker's copy. One that is past its time is not lent.
+    """
+    kept = _kept
+    with suppress(standby.Refused):
+        for day in days_of(at):
+            if day is not None and day in kept:
+                standby.lend_secret(day, kept[day])
 
 
 def look_again() -> None:
@@ -283,10 +297,15 @@ def forget(now: datetime) -> None:
     """
     waiting = InboxBlock.objects.filter(broken_at=None, drained_at=None).order_by("id")
     oldest = waiting.values_list("written_at", flat=True).first() or now
-    Seen.objects.filter(counted_at__lt=min(now, oldest) - COUNTING_WINDOW - _GRACE).delete()
-    today, yesterday = days_of(now - _GRACE)
+    Seen.objects.filter(counted_at__lt=min(now, oldest) - COUNTING_WINDOW - GRACE).delete()
+    today, yesterday = days_of(now - GRACE)
     Salt.objects.filter(day__lt=yesterday or today).delete()
 
 
-# A report may take this long from its arrival into the inbox, and still be recognised as a repetition.
-_GRACE = timedelta(minutes=10)
+def destroyed_at(day: date) -> datetime:
+    """When the secret of ``day`` is destroyed; by the first drain after that, once nothing waits in the broker."""
+    return datetime.combine(day + timedelta(days=1), time(), UTC) + COUNTING_WINDOW + GRACE
+
+
+GRACE = timedelta(minutes=10)
+"""A report may take this long from its arrival into the inbox, and still be recognised as a repetition."""

@@ -1,4 +1,12 @@
-"""Reports that were set aside, given back: an administrator says that a flow was a crowd after all."""
+"""Reports that are set aside by an administrator's word, and given back by one.
+
+A flow that the guard took for a brigade was a crowd after all (``release``); a network sends what nobody should count
+(``ban``, ``lift``). All of it under the drain's lock: the drain writes the same counts and reads the same bans.
+
+What was counted stays counted. Minutes that are over have been judged by their counts, which anyone can recompute;
+taking reports out of them would not take back what was decided, and make it look unfounded. A false incident is
+rejected instead, and says so.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +14,15 @@ from datetime import datetime, timedelta
 
 import numpy as np
 from django.contrib.auth.models import User
+from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from reports import binary, counts, partitions
-from reports.binary import BigintArray
-from reports.intake import drain
-from reports.models import CrowdShape, Quarantine, Region
+from reports.binary import BigintArray, Cursor
+from reports.intake import bans, drain
+from reports.intake.guard import COUNTING_WINDOW
+from reports.intake.weighing import BANNED
+from reports.models import Ban, CrowdShape, Quarantine
 
 EXEMPT = timedelta(hours=6)
 """For so long a flow that was released is not set aside again."""
@@ -33,54 +44,119 @@ def release(quarantine_id: int, *, by: User, now: datetime) -> int:
         row.save(update_fields=["released_at", "released_by"])
         flow = CrowdShape.objects.filter(service_id=row.service_id, region_id=row.region_id, kind=row.kind)
         flow.update(exempt_until=now + EXEMPT)
-        cursor.execute(
-            _RELEASE,
-            [
-                partitions.lowest_id(row.began_at),
-                partitions.lowest_id(row.last_at + timedelta(milliseconds=1)),
-                row.service_id,
-                row.kind,
-                row.shape,
-                BigintArray(np.array(_inside(row.region_id), dtype=np.int64)),
-            ],
+        return _give_back(cursor, row, row.shape, start=row.began_at, end=row.last_at + timedelta(milliseconds=1))
+
+
+def ban(
+    *,
+    service_id: int,
+    region_id: int,
+    kind: int,
+    network: int,
+    seen_at: datetime,
+    lasting: timedelta,
+    why: str,
+    by: User,
+    now: datetime,
+) -> Ban:
+    """Sets aside what a network reports of a service in a region from ``now`` on, for ``lasting``, or until its
+    pseudonym, that of a report received at ``seen_at``, gives way to the next day's.
+
+    Whoever sends still gets the same answers. Raises ``ValidationError`` where there is nothing to ban.
+    """
+    if network < 0:
+        raise ValidationError("A partner passes these reports on: revoke its key instead.")
+    until = min(now + lasting, bans.dies_at(seen_at))
+    if until <= now:
+        raise ValidationError("This name is no longer in use: at midnight UTC the network got another one.")
+    with transaction.atomic(), binary.reading() as cursor:
+        drain.lock(cursor, wait=True)
+        # No report falls under two: lifting one would else give back what the other still sets aside.
+        same = Ban.objects.filter(service_id=service_id, kind=kind, network=network, lifted_at=None, until_at__gt=now)
+        if same.filter(region_id__in=bans.about(region_id)).exists():
+            raise ValidationError("This network is banned there already.")
+        return Ban.objects.create(
+            service_id=service_id,
+            region_id=region_id,
+            kind=kind,
+            network=network,
+            began_at=now,
+            until_at=until,
+            why=why,
+            banned_by=by,
         )
-        found = cursor.fetchall()
-        if found:
-            minute, region, problem, reports, networks = np.array(found, dtype=np.int64).T
-            same = np.ones_like(minute)
-            counts.add(
-                cursor,
-                counts.Additions(
-                    minute=minute,
-                    service_id=same * row.service_id,
-                    region_id=region,
-                    kind=same * row.kind,
-                    problem=problem,
-                    reports=reports,
-                    networks=networks,
-                    service_networks=networks,
-                ),
-            )
+
+
+def lift(ban_id: int, *, by: User, now: datetime) -> int:
+    """Ends a ban, or one that has ended, and counts after all what it set aside; how many reports they were.
+
+    In the way of :func:`release`: into the minutes in which they were received, not past retention, and once.
+    """
+    with transaction.atomic(), binary.reading() as cursor:
+        drain.lock(cursor, wait=True)
+        row = Ban.objects.select_for_update().get(pk=ban_id)
+        if row.lifted_at is not None or row.network is None:
+            return 0
+        row.lifted_at, row.lifted_by = now, by
+        row.save(update_fields=["lifted_at", "lifted_by"])
+        return _give_back(cursor, row, BANNED, start=row.began_at, end=row.until_at, network=row.network)
+
+
+def _give_back(
+    cursor: Cursor, what: Quarantine | Ban, reason: str, *, start: datetime, end: datetime, network: int | None = None
+) -> int:
+    """Counts the reports of ``what`` that were set aside for ``reason``, of all networks or of one."""
+    flow = [what.service_id, what.kind]
+    cursor.execute(
+        _GIVE_BACK,
+        [
+            partitions.lowest_id(start),
+            partitions.lowest_id(end),
+            *flow,
+            reason,
+            BigintArray(np.array(bans.inside(what.region_id), dtype=np.int64)),
+            network,
+            network,
+            partitions.lowest_id(start - COUNTING_WINDOW),
+            partitions.lowest_id(end),
+            *flow,
+        ],
+    )
+    found = cursor.fetchall()
+    if found:
+        minute, region, problem, reports, networks = np.array(found, dtype=np.int64).T
+        same = np.ones_like(minute)
+        counts.add(
+            cursor,
+            counts.Additions(
+                minute=minute,
+                service_id=same * what.service_id,
+                region_id=region,
+                kind=same * what.kind,
+                problem=problem,
+                reports=reports,
+                networks=networks,
+                service_networks=networks,
+            ),
+        )
     return sum(one[3] for one in found)
 
 
-_RELEASE = """
+# A network that had reports counted in the window before is none that is new.
+_GIVE_BACK = """
 WITH released AS (
     UPDATE reports_report SET counted = true, reason = ''
     WHERE id >= %s AND id < %s AND service_id = %s AND kind = %s AND reason = %s AND region_id = ANY(%s)
+        AND (%s::bigint IS NULL OR network = %s)
     RETURNING received_at, region_id, coalesce(problem_id, 0) AS problem, network
+), known AS (
+    SELECT DISTINCT network FROM reports_report
+    WHERE id >= %s AND id < %s AND service_id = %s AND kind = %s AND counted
 ), placed AS (
-    SELECT *, row_number() OVER (PARTITION BY network ORDER BY received_at) = 1 AS is_new FROM released
+    SELECT *, row_number() OVER (PARTITION BY network ORDER BY received_at) = 1
+        AND NOT EXISTS (SELECT FROM known WHERE known.network = released.network) AS is_new FROM released
 )
 SELECT extract(epoch FROM date_trunc('minute', received_at))::bigint / 60, region_id, problem, count(*)::bigint,
     (count(*) FILTER (WHERE is_new))::bigint
 FROM placed GROUP BY 1, 2, 3
 """
-
-
-def _inside(region_id: int) -> list[int]:
-    """The ids of a region and of all that lie in it."""
-    found, newest = [region_id], [region_id]
-    while newest := list(Region.objects.filter(parent_id__in=newest).values_list("id", flat=True)):
-        found += newest
-    return found

@@ -108,6 +108,12 @@ def _concerned(flow: Flow, rows: NDArray[np.intp], shape: int) -> NDArray[np.boo
     return concerned
 
 
+def least_networks(reports: NDArray[np.float64] | np.float64) -> NDArray[np.float64]:
+    """The effective number of networks that so many reports of a crowd come from at least."""
+    asked: NDArray[np.float64] = np.maximum(FEWEST, reports**SPREAD)
+    return asked
+
+
 @dataclass
 class _Sums:
     """What is kept of flows, fading, an element for each: reports, the squares of what each network sent (2 rank - 1
@@ -174,7 +180,7 @@ class _Sums:
 
     def needed(self) -> NDArray[np.float64]:
         """Effective networks that so many reports of a crowd come from at least."""
-        asked = np.maximum(FEWEST, self.reports**SPREAD)
+        asked = least_networks(self.reports)
         uniform = (self.pairs >= UNIFORM_LEAST) & (self.same >= UNIFORM * self.pairs)
         return np.where(uniform, asked * UNIFORM_FACTOR, asked)
 

@@ -356,7 +356,7 @@ def kept_catalogue() -> bytes | None:
         raise Refused(f"the broker does not answer: {type(error).__name__}") from error
 
 
-# --- A day's secret that had to be made without the database ---------------------------------------------------------
+# --- The secrets of days while the database is away ------------------------------------------------------------------
 
 
 def secret_of(day: date, *, make: bool) -> bytes | None:
@@ -372,6 +372,19 @@ def secret_of(day: date, *, make: bool) -> bytes | None:
         if make:
             client().hsetnx(_SECRETS, day.isoformat(), cast("str", secrets.token_bytes(32)))
         return cast("bytes | None", client().hget(_SECRETS, day.isoformat()))
+    except redis.RedisError as error:
+        raise Refused(f"the broker does not answer: {type(error).__name__}") from error
+
+
+def lend_secret(day: date, secret: bytes) -> None:
+    """Holds the secret of ``day`` for others while the database is away, unless one is held already.
+
+    Raises :class:`Refused` where the broker does not answer; does nothing where ``STANDBY`` is off.
+    """
+    if settings.STANDBY == "off":
+        return
+    try:
+        client().hsetnx(_SECRETS, day.isoformat(), cast("str", secret))
     except redis.RedisError as error:
         raise Refused(f"the broker does not answer: {type(error).__name__}") from error
 

@@ -6,6 +6,8 @@
 3. **Damped**: of what one network sends about a service within the window the first ``FULL`` count, and then ever
    fewer: n reports count as ``FULL * (1 + ln(n / FULL))``. Never "one for each address": behind a carrier's address
    there are thousands of people.
+4. **Banned**: an administrator has set the network's reports aside (:mod:`reports.intake.bans`); those of them that
+   would count otherwise. They say nothing about the shape of their flow: others must not be set aside for them.
 
 All are kept as reports; only what weighs 1 is counted.
 """
@@ -20,12 +22,13 @@ from numpy.typing import NDArray
 
 from reports import binary
 from reports.binary import BigintArray, Cursor, Integers
-from reports.intake import shapes
+from reports.intake import bans, shapes
 from reports.intake.guard import COUNTING_WINDOW
 
-REASONS = ("", "repeated", "damped", *shapes.SHAPES)
+REASONS = ("", "repeated", "damped", *shapes.SHAPES, "banned")
 """Why a report does not count, by number; the first says that it does."""
-_REPEATED, _DAMPED, _SHAPES = 1, 2, 3
+_REPEATED, _DAMPED, _SHAPES, _BANNED = 1, 2, 3, len(REASONS) - 1
+BANNED = REASONS[_BANNED]
 
 FULL = 8
 """Reports of one network about one service that count in full within the window."""
@@ -93,8 +96,16 @@ def weigh(cursor: Cursor, arrivals: Arrivals) -> Weighed:
         seen.last(sender[rows], sender_before[rows]),
         seen.reports(sender[rows], sender_before[rows]),
     )
+    ban = bans.banned(
+        cursor,
+        at=at,
+        service=a.service[rows],
+        region=a.region[rows],
+        kind=a.kind[rows],
+        network=a.network[rows],
+    )
     # What a partner passes on has the shape of its partner, and says nothing about those who report here themselves.
-    own = a.network[rows] >= 0
+    own = (a.network[rows] >= 0) & (ban == 0)
     shape = np.zeros(len(rows), dtype=np.int8)
     visitors = rows[own]
     shape[own] = shapes.examine(
@@ -110,7 +121,9 @@ def weigh(cursor: Cursor, arrivals: Arrivals) -> Weighed:
         ),
     )
     damped = np.floor(damped_total(sent.rank)) == np.floor(damped_total(sent.rank - 1))
-    reason[rows] = np.where(shape > 0, shape + _SHAPES - 1, np.where(damped, _DAMPED, 0))
+    reason[rows] = np.where(shape > 0, shape + _SHAPES - 1, np.where(damped, _DAMPED, np.where(ban > 0, _BANNED, 0)))
+    if ban.any():
+        bans.note(ban[reason[rows] == _BANNED])
 
     counted = reason == 0
     new_network = np.zeros(len(reason), dtype=np.bool_)

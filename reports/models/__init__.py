@@ -12,6 +12,7 @@ from reports.models.catalogue import (
 )
 from reports.models.evidence import (
     AcceptedId,
+    Ban,
     Baseline,
     CrowdShape,
     DetectorState,
@@ -41,6 +42,7 @@ from reports.models.incidents import (
 __all__ = [
     "AcceptedId",
     "ApiKey",
+    "Ban",
     "Baseline",
     "Category",
     "Channel",

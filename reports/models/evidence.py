@@ -184,6 +184,40 @@ class Quarantine(models.Model):
         return f"{self.service}, {self.region.name}: {self.shape}"
 
 
+class Ban(models.Model):
+    """Reports of one network about a service in a region, of one kind, that an administrator has set aside from
+    ``began_at`` on: kept, and not counted.
+
+    ``network`` is the pseudonym under which the network was seen; no ban reaches beyond its day. It is forgotten with
+    the last report that bears it. What was counted before ``began_at`` stays counted.
+    """
+
+    service = models.ForeignKey(Service, on_delete=models.CASCADE, related_name="bans")
+    region = models.ForeignKey(Region, on_delete=models.CASCADE, related_name="+")
+    kind = models.PositiveSmallIntegerField(choices=Kind)
+    network = models.BigIntegerField(null=True, blank=True)
+    began_at = models.DateTimeField()
+    until_at = models.DateTimeField(db_index=True)
+    why = models.CharField(max_length=300)
+    banned_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    reports = models.PositiveIntegerField(default=0)
+    lifted_at = models.DateTimeField(null=True, blank=True)
+    lifted_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
+    )
+
+    class Meta:
+        ordering = ["-began_at", "-pk"]
+        constraints = [
+            models.CheckConstraint(condition=models.Q(until_at__gt=models.F("began_at")), name="a_ban_has_a_time"),
+            # The number of a partner's network is negative: a partner has a key, which can be revoked.
+            models.CheckConstraint(condition=models.Q(network__gte=0), name="no_ban_of_a_partner"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.service}, {self.region.name}: a network banned on {self.began_at:%Y-%m-%d %H:%M}"
+
+
 class DrainBatch(models.Model):
     """One transaction of the drain: what came in and which minutes it touched."""
 

@@ -1,6 +1,6 @@
 """What it takes to fool the site: bots from so many networks, through intake, guard and detector.
 
-Each with and without the guard.
+Each with and without the guard; and bots from rented machines or from abroad with and without the lists that tell.
 
 ``run`` needs Django set up on an empty, migrated database; it leaves its rows there. Every attack has a service of its
 own, with a week of ordinary reports. "Without guard" is the counting rule alone, and a detector that asks for three
@@ -9,20 +9,23 @@ networks.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+from django.test import override_settings
 
 from reports import counts
 from reports.clock import minute_of
 from reports.detection.baseline import Baseline, History, fit
 from reports.detection.decisions import Decision, DecisionKind, MinuteCounts, Topology
 from reports.detection.engine import Engine, Parameters
-from reports.intake import catalogue, shapes, weighing
+from reports.intake import catalogue, guard, origin, shapes, weighing
 from reports.intake.drain import drain
 from reports.intake.submission import Post, submit_many
 from reports.models import Category, Provider, Region, Report, Service
@@ -74,7 +77,65 @@ def run() -> dict[str, Any]:
                     "found after, min": None if opened is None else opened - QUIET,
                     "honest reports not counted": round(_not_counted(), 3),
                 }
+    return figures | foreign()
+
+
+def foreign() -> dict[str, Any]:
+    """What the operator's lists of hosting networks and of networks' countries add, the guard being on.
+
+    The bots are spread as thinly as a crowd, which no other shape tells.
+    """
+    figures: dict[str, Any] = {}
+    for label, lists in LISTS.items():
+        with _lists(lists):
+            for bots in (2, 40):
+                name = f"networks with {bots} bots each that open {FOREIGN_REGION}, {label}"
+                attacks = [Attack(n, bots, region=FOREIGN_REGION) for n in (8, 12, 20, 40, 100)]
+                figures[name] = _fewest(attacks, lambda decisions: _opened(decisions) is not None)
+            name = f"networks with 2 voters each that close a true outage, {label}"
+            attacks = [Attack(n, 2, "working", at=QUIET + 30, over=15, real=2.0) for n in (20, 40, 100)]
+            figures[name] = _fewest(attacks, _closed)
+            beside = Attack(100, 2, real=2.0)
+            opened = _opened(_played(beside, Parameters()))
+            honest, bots_aside = _set_aside(beside)
+            figures[f"true outage beside 100 networks with 2 bots each, {label}"] = {
+                "found after, min": None if opened is None else opened - QUIET,
+                "honest reports not counted": round(honest, 3),
+                "bots not counted": round(bots_aside, 3),
+            }
     return figures
+
+
+FOREIGN_REGION = "GB-ENG"
+BOTS, PEOPLE = "2001:bad::/32", "2001:db8::/32"
+LISTS: dict[str, dict[str, str]] = {
+    "without a list": {},
+    "list of hosting networks": {"HOSTING_NETWORKS": f"{BOTS}\n"},
+    "list of countries": {"NETWORK_COUNTRIES": f"{BOTS},FR\n{PEOPLE},GB\n"},
+}
+
+
+def _fewest(attacks: list[Attack], succeeds: Callable[[list[Decision]], bool]) -> int | str:
+    """The networks of the first attack that succeeds; bigger ones need not be tried."""
+    for attack in attacks:
+        if succeeds(_played(attack, Parameters())):
+            return attack.networks
+    return f"none up to {attacks[-1].networks}"
+
+
+@contextmanager
+def _lists(texts: dict[str, str]) -> Iterator[None]:
+    """The operator's lists, as files that the settings name."""
+    with TemporaryDirectory() as folder:
+        paths: dict[str, Path | None] = {"HOSTING_NETWORKS": None, "NETWORK_COUNTRIES": None}
+        for name, text in texts.items():
+            path = paths[name] = Path(folder) / name
+            path.write_text(text, encoding="utf-8")
+        with override_settings(**paths):
+            origin.lists.cache_clear()
+            origin.lists()
+            yield
+    origin.lists.cache_clear()
 
 
 @contextmanager
@@ -204,3 +265,17 @@ def _not_counted() -> float:
         sent[network] = sent.get(network, 0) + 1
     kept = [reason for reason, network in honest if sent[network] < 100]
     return sum(bool(reason) for reason in kept) / max(len(kept), 1)
+
+
+def _set_aside(attack: Attack) -> tuple[float, float]:
+    """Shares of the honest reports and of the bots' of the last service that did not count."""
+    keys = guard.read_secrets(START)
+    theirs = {
+        guard.pseudonyms(f"2001:bad:{network:x}:0::1", client="", keys=keys).network
+        for network in range(attack.networks)
+    }
+    reasons: tuple[list[str], list[str]] = ([], [])
+    for reason, network in Report.objects.filter(service=_services[-1]).values_list("reason", "network"):
+        reasons[network in theirs].append(reason)
+    honest, bots = (sum(map(bool, found)) / max(len(found), 1) for found in reasons)
+    return honest, bots

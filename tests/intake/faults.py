@@ -163,6 +163,11 @@ class Done:
     kills: Counter[str] = field(default_factory=Counter)
     stops: Counter[str] = field(default_factory=Counter)
     outages: list[tuple[float, float, str]] = field(default_factory=list)
+    acts: list[tuple[float, str]] = field(default_factory=list)
+    """Each kill and each stop with its instant, to explain by what came of it."""
+
+    def note(self, what: str) -> None:
+        self.acts.append((time.monotonic(), what))
 
 
 class Faults:
@@ -182,11 +187,13 @@ class Faults:
                 with suppress(psutil.NoSuchProcess):
                     found[role].kill()
                     self.done.kills[role] += 1
+                    self.done.note(f"{role} killed")
 
     def kill_everything(self) -> None:
         """As when the machine loses its power, but for what the kernel has not written yet; then starts it again."""
         everyone = [psutil.Process(self.site.process.pid), *self.site.kin()]
         self.done.kills.update(list(self.site.children()))
+        self.done.note("everything killed")
         for process in everyone:
             with suppress(psutil.NoSuchProcess):
                 process.kill()
@@ -205,6 +212,7 @@ class Faults:
             with suppress(psutil.NoSuchProcess):
                 process.suspend()
         self.done.stops.update(roles)
+        self.done.note(f"{', '.join(roles)} stopped for {seconds:.1f} s")
         killed = list(meanwhile)
         for role in killed:
             time.sleep(self._rolls.uniform(0.2, 0.5) * seconds)
@@ -294,6 +302,9 @@ class Outcome:
     first_202_seconds: tuple[tuple[float, str], ...]
     """For each time without a database: from its beginning until the first 202 for what was sent since; and what else
     was done to the site meanwhile."""
+    long_gaps: tuple[dict[str, Any], ...]
+    """Of each wait of more than ``LONG`` seconds for a first 202: what was done from some seconds before on, and what
+    clients were answered meanwhile."""
     per_second_in_outages: float
     per_second_otherwise: float
 
@@ -354,10 +365,14 @@ def balance(site: Site, crowd: Crowd, done: Done) -> Outcome:
     if broken:
         wrong.append(f"{broken} blocks set aside")
     firsts: list[tuple[float, str]] = []
+    gaps: list[dict[str, Any]] = []
     accepted, away = 0, 0.0
     for began, ended, also in done.outages:
         answers = [answered for asked, answered, status in sent.attempts if asked >= began and status == 202]
-        firsts.append((round(min(answers) - began, 2) if answers else float("inf"), also))
+        first = min(answers, default=float("inf")) - began
+        firsts.append((round(first, 2), also))
+        if first > LONG:
+            gaps.append(_explained(sent, done, began=began, ended=ended, first=first))
         accepted += sum(began <= answered < ended for _, answered, status in sent.attempts if status == 202)
         away += ended - began
     lasted = max(answered for _, answered, _ in sent.attempts) - min(asked for asked, _, _ in sent.attempts)
@@ -374,9 +389,32 @@ def balance(site: Site, crowd: Crowd, done: Done) -> Outcome:
         stops=dict(done.stops),
         statuses=dict(sent.statuses),
         first_202_seconds=tuple(firsts),
+        long_gaps=tuple(gaps),
         per_second_in_outages=round(accepted / away, 1) if away else 0.0,
         per_second_otherwise=round((len(sent.acknowledged) - accepted) / max(lasted - away, 0.001), 1),
     )
+
+
+LONG, BEFORE = 3.0, 20.0
+"""Seconds: waits that want an explanation, and how far back it may lie."""
+
+
+def _explained(sent: Sent, done: Done, *, began: float, ended: float, first: float) -> dict[str, Any]:
+    """What was done around a long wait, by seconds from its beginning, and how attempts within it ended."""
+    waits = [(answered, status) for _, answered, status in sent.attempts if began <= answered < began + first]
+    return {
+        "first_202_after": round(first, 2),
+        "database_away_for": round(ended - began, 2),
+        "done": [
+            (round(at - began, 1), what) for at, what in done.acts if began - BEFORE <= at <= began + min(first, 60.0)
+        ],
+        "answers": dict(Counter(status for _, status in waits)),
+        "last_202_before": round(
+            max((answered for _, answered, status in sent.attempts if status == 202 and answered < began), default=0.0)
+            - began,
+            2,
+        ),
+    }
 
 
 @contextmanager

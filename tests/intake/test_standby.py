@@ -31,6 +31,7 @@ from reports.intake.coalescer import Coalescer
 from reports.intake.drain import drain
 from reports.intake.inbox import Standing, Unavailable
 from reports.models import AcceptedId, InboxBlock, Report, ReportCount, Salt, Service, ServiceAlias
+from tests.conftest import wait_until
 from tests.intake.making import Catalogue
 from tests.intake.test_endpoint import GOOD, answer, ask, asked
 from tests.intake.test_inbox import NOON, entry, in_loop, parameters, stands
@@ -410,6 +411,35 @@ def test_the_endpoint_answers_202_without_a_database_also_after_midnight(
     assert standby.secret_days() == []
     # The same person within the window: one counted, both kept.
     assert list(Report.objects.order_by("id").values_list("counted", flat=True)) == [True, False]
+
+
+def test_a_process_that_starts_in_an_outage_gets_the_secret_of_one_that_was_there_when_it_began(
+    committed: Catalogue, monkeypatch: pytest.MonkeyPatch
+):
+    now = clock.now()
+    keys, today = guard.read_secrets(now), now.date()
+    with refusing():
+        in_loop(lambda coalescer: coalescer.put(entry(1)))
+        wait_until(lambda: today in standby.secret_days(), "the secret is lent")
+        monkeypatch.setattr(guard, "_kept", {})
+        monkeypatch.setattr(guard, "_provisional", False)
+        assert guard.held_secrets(now) == keys
+    home()
+    assert standby.secret_days() == []
+    assert Salt.objects.get(day=today).secret == keys.today
+    # Nor does a process that lives through the outage hold on to it.
+    assert guard._provisional
+    guard.look_again()
+    assert guard.known_secrets(now) is None
+
+
+def test_a_secret_past_its_time_is_lent_to_nobody(committed: Catalogue, standing_by: redis.Redis):
+    evening = datetime(2026, 3, 4, 23, 50, tzinfo=UTC)
+    guard.read_secrets(evening)
+    guard.lend(evening + timedelta(hours=1, minutes=11))
+    assert standby.secret_days() == []
+    guard.lend(evening + timedelta(minutes=20))
+    assert standby.secret_days() == [evening.date()]
 
 
 def _database_error() -> Any:

@@ -12,7 +12,15 @@ from django.db.models import Q
 # What an act at the desk asks for, by role; everybody may look at everything but keys and accounts.
 DUTY = Q(
     content_type__app_label="reports",
-    codename__in=("change_incident", "add_statement", "change_regionaloutage", "change_quarantine", "add_whatif"),
+    codename__in=(
+        "change_incident",
+        "add_statement",
+        "change_regionaloutage",
+        "change_quarantine",
+        "add_ban",
+        "change_ban",
+        "add_whatif",
+    ),
 )
 CATALOGUE = Q(
     content_type__app_label="reports",
