@@ -29,6 +29,7 @@ from django_otp import match_token, user_has_device
 from django_otp.plugins.otp_static.models import StaticDevice, StaticToken
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
+from reports.admin.duty import number_waiting
 from reports.intake import guard
 
 RECOVERY_CODES = 8
@@ -90,11 +91,23 @@ class Desk(admin.AdminSite):
         return not settings.REQUIRE_TWO_FACTOR and not user_has_device(request.user)
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """The form; for one who has signed in where a second factor is required and has none yet, the way to it."""
+        """The form; for one who has signed in where a second factor is required and has none yet, the way to it.
+
+        Who is on duty gets to what waits, unless it was another page that they were asked to sign in for.
+        """
         known = super().has_permission(request) and isinstance(request.user, User)
         if known and settings.REQUIRE_TWO_FACTOR and not user_has_device(request.user):
             return HttpResponseRedirect(reverse("admin:two_factor"))
-        return super().login(request, extra_context)
+        response = super().login(request, extra_context)
+        signed_in = request.method == "POST" and response.status_code == 302
+        if signed_in and response["Location"] == reverse("admin:index") and _is_on_duty(request.user):
+            return HttpResponseRedirect(reverse("admin:reports_incident_duty"))
+        return response
+
+    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Django's, with how many incidents wait at its top."""
+        waiting = number_waiting() if request.user.has_perm("reports.view_incident") else 0
+        return super().index(request, {**(extra_context or {}), "number_waiting": waiting})
 
     def get_urls(self) -> list[URLResolver | URLPattern]:
         """Django's, and the page of the second factor."""
@@ -158,6 +171,10 @@ class Desk(admin.AdminSite):
                 _log(user, "Took the second factor away")
                 messages.success(request, "The second factor is gone.")
         return []
+
+
+def _is_on_duty(user: Any) -> bool:
+    return user.has_perm("reports.view_incident") and user.groups.filter(name="duty").exists()
 
 
 def _verified(request: HttpRequest) -> bool:
