@@ -142,7 +142,7 @@ def _page_of(desk: _ModelAdmin) -> Callable[[HttpRequest], HttpResponse]:
             "cut_off": len(found) == MOST_LISTED,
             "may_judge": request.user.has_perm("reports.change_incident"),
             "reasons": REASONS,
-            "looking": f"{LOOKING:.0%}",
+            "looking": f"{100 * LOOKING:.0f} %",
             "health": health.readiness(now=now),
             "watched": health.counted_until(),
             "judged": _judged_last(),

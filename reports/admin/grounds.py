@@ -18,6 +18,7 @@ BACK = 1.3
 """Times the ordinary from which on the last hour is a rise, and below which it is none."""
 FEW_REPORTS = 20
 """Fewer in all are soon made by a handful of people."""
+SHORT = timedelta(minutes=15)
 SURE, UNSURE = 0.8, 0.5
 
 
@@ -109,7 +110,7 @@ def _networks(picture: Picture) -> Iterator[Said]:
         text = f"Of {plural(found.observed, 'report')}; how much the largest sent is not known."
         yield is_for, Ground(plural(found.networks, "network"), text)
         return
-    figure = f"{plural(found.networks, 'network')}, largest {found.share:.0%}"
+    figure = f"{plural(found.networks, 'network')}, largest {_share(found.share)}"
     if found.least >= found.needed:
         yield True, Ground(figure, f"As widely spread as a crowd of {_count(found.observed)} is.")
     elif found.most < found.needed:
@@ -122,11 +123,11 @@ def crowd(found: Networks | None) -> str:
         return "From how many networks the reports came is not known: they were counted before it was noted."
     told = f"{plural(found.observed, 'report')} of the strongest decision came from {plural(found.networks, 'network')}"
     if found.share is not None:
-        told += f"; the largest sent {_count(found.largest or 0)} ({found.share:.0%})"
+        told += f"; the largest sent {_count(found.largest or 0)} ({_share(found.share)})"
     needed = timeline.quantity(round(found.needed, 1))
     return (
         f"{told}. An honest crowd of that size comes from at least {needed} networks as busy as each other, of which"
-        f" none would send more than {1 / found.needed:.0%}."
+        f" none would send more than {_share(1 / found.needed)}."
     )
 
 
@@ -152,10 +153,12 @@ def _breadth(picture: Picture) -> Iterator[Said]:
 
 
 def _now(picture: Picture) -> Iterator[Said]:
+    if picture.incident.resolved_at is not None:
+        lasted = picture.incident.resolved_at - picture.incident.onset_at
+        if lasted < SHORT:
+            yield False, Ground(hours(lasted), "It was over before long.")
+        return
     if picture.last_hour is None:
-        lasted = (picture.incident.resolved_at or picture.incident.detected_at) - picture.incident.onset_at
-        if lasted < timedelta(minutes=15):
-            yield False, Ground(f"{int(lasted.total_seconds() // 60)} min", "It was over before long.")
         return
     level = picture.last_hour.level
     figure = f"{timeline.quantity(round(level.ratio, 1))} × the ordinary"
@@ -167,9 +170,11 @@ def _now(picture: Picture) -> Iterator[Said]:
 
 
 def _votes(picture: Picture) -> Iterator[Said]:
-    hour = picture.last_hour
+    # Where it comes back somewhere, people saying so is part of an outage; then all that was said counts.
+    comes_back = bool(picture.waiting.states.get("recovering") or picture.waiting.states.get("restored"))
+    hour = None if comes_back else picture.last_hour
     down, working = (hour.level.observed, hour.working) if hour else (picture.told.reports, picture.told.working)
-    when = "in the last hour" if hour else "while it lasted"
+    when = "in the last hour" if hour else "since it began"
     if not down and not working:
         return
     figure = f"{_count(down)} down, {_count(working)} working"
@@ -211,7 +216,7 @@ def kept(picture: Picture) -> str:
     if basis.simulated:
         of, real = _count(basis.simulated.incidents), _count(basis.simulated.real)
         parts.append(
-            f"Of {of} simulated incidents told with {band}, {real} ({basis.simulated.share:.0%}) were outages."
+            f"Of {of} simulated incidents told with {band}, {real} ({_share(basis.simulated.share)}) were outages."
         )
     else:
         parts.append(f"No simulated incident was told with {band}.")
@@ -265,6 +270,11 @@ def percent(probability: float) -> str:
     return "over 99 %" if probability > 0.99 else f"{100 * probability:.0f} %"
 
 
+def _share(share: float) -> str:
+    """``7 %``, ``0.5 %``."""
+    return f"{100 * share:.0f} %" if share >= 0.0095 else f"{100 * share:.1f} %"
+
+
 def hours(length: timedelta) -> str:
     """``12 minutes``, ``3.4 hours``, ``2.1 days``."""
     minutes = length.total_seconds() / 60
@@ -284,6 +294,6 @@ def people(number: float) -> str:
 def made_of(found: Stakes) -> str:
     """The parts that the cost of leaving it was made of, in a line."""
     span = hours(found.told) + (f" and {hours(found.ahead)} to come" if found.ahead else "")
-    looked = f"{LOOKING:.0%} an hour of {found.residents:,} people who live there, over {span}"
+    looked = f"{_share(LOOKING)} an hour of {found.residents:,} people who live there, over {span}"
     told = plural(found.subscribers, "subscriber")
     return f"{percent(1 - found.chance_true)} chance that it is none × ({looked}, and {told})"
