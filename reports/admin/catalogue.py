@@ -69,6 +69,8 @@ class ProviderAdmin(_KeptAdmin):
     """Who runs services."""
 
     list_display = ("name", "slug", "country", "status_url")
+    # A field that completes what is typed pages through them.
+    ordering = ("name",)
     search_fields = ("name", "slug")
     list_filter = ("country",)
 
@@ -78,6 +80,7 @@ class ServiceAdmin(_KeptAdmin):
     """What people report on, with the other names they type for it."""
 
     list_display = ("name", "slug", "provider", "category", "retired_at")
+    ordering = ("name",)
     list_select_related = ("provider", "category")
     list_filter = ("category", ("retired_at", admin.EmptyFieldListFilter))
     search_fields = ("name", "slug", "aliases__alias", "provider__name")
