@@ -136,7 +136,7 @@ def side(client: Client, name: str, incident: Incident) -> str:
     """What speaks ``for`` or ``against`` an incident, as it is read."""
     page = client.get(PAGE).content.decode()
     card = page[page.index(f'id="{incident.ref}"') :]
-    found = re.search(rf'<section class="{name}".*?</section>', card, re.DOTALL)
+    found = re.search(rf'<div class="{name}".*?</div>', card, re.DOTALL)
     assert found is not None
     return plain(re.sub(r"<[^>]+>", "", found[0])).strip()
 

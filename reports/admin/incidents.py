@@ -23,7 +23,6 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 
 from reports import clock
-from reports.admin import duty
 from reports.admin.forms import ActForm, ConfirmForm, OverrideForm, RejectForm, StatementForm, UndoForm
 from reports.admin.readonly import ReadOnlyAdmin
 from reports.incidents import lifecycle, statements, timeline
@@ -235,7 +234,7 @@ class IncidentAdmin(ReadOnlyAdmin):
             )
             for name in _ACTS
         ]
-        return [*duty.urls(self), *acts, *super().get_urls()]
+        return [*acts, *super().get_urls()]
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None

@@ -22,15 +22,16 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, URLResolver, path, reverse
+from django.urls import URLPattern, URLResolver, include, path, reverse
 from django.utils.safestring import mark_safe
 from django_otp import login as remember_device
 from django_otp import match_token, user_has_device
 from django_otp.plugins.otp_static.models import StaticDevice, StaticToken
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
-from reports.admin.duty import number_waiting
+from reports.admin import duty
 from reports.intake import guard
+from reports.models import Incident
 
 RECOVERY_CODES = 8
 
@@ -106,12 +107,13 @@ class Desk(admin.AdminSite):
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Django's, with how many incidents wait at its top."""
-        waiting = number_waiting() if request.user.has_perm("reports.view_incident") else 0
+        waiting = duty.number_waiting() if request.user.has_perm("reports.view_incident") else 0
         return super().index(request, {**(extra_context or {}), "number_waiting": waiting})
 
     def get_urls(self) -> list[URLResolver | URLPattern]:
-        """Django's, and the page of the second factor."""
-        return [path("two-factor/", self.two_factor, name="two_factor"), *super().get_urls()]
+        """Django's, the page of the second factor, and that of whoever is on duty."""
+        on_duty = [path("reports/incident/", include(duty.urls(self.get_model_admin(Incident))))]
+        return [path("two-factor/", self.two_factor, name="two_factor"), *on_duty, *super().get_urls()]
 
     def two_factor(self, request: HttpRequest) -> HttpResponse:
         """Where an administrator sets the second factor up, makes new recovery codes, or takes it away."""
