@@ -9,11 +9,13 @@ needs none: a report carries no authority of its sender that a foreign page coul
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
 import brotli
 from django.conf import settings
+from django.contrib.auth import logout
 from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.messages.middleware import MessageMiddleware
 from django.contrib.sessions.middleware import SessionMiddleware
@@ -25,6 +27,7 @@ from django.middleware.csrf import CsrfViewMiddleware
 from django.middleware.gzip import GZipMiddleware
 from django.middleware.security import SecurityMiddleware
 from django.template.loader import render_to_string
+from django.urls import Resolver404, resolve
 from django.utils.cache import patch_vary_headers
 from django.utils.deprecation import MiddlewareMixin
 from django_otp.middleware import OTPMiddleware
@@ -171,6 +174,38 @@ class AdminSessions(_AdminOnly, SessionMiddleware):
 
 class AdminAuthentication(_AdminOnly, AuthenticationMiddleware):
     """`request.user`, for the admin only."""
+
+
+class AdminIdle(_AdminOnly):
+    """Ends a session that nobody has used for a while, and any some hours after signing in, for the admin only.
+
+    A page that asks by itself whether there is news is nobody's act: its view is marked ``unattended``.
+    """
+
+    def process_request(self, request: HttpRequest) -> None:
+        """Signs out whose time is over; what was asked for is then answered as to anybody: with the way to sign in."""
+        if not request.user.is_authenticated:
+            return
+        now, session = time.time(), request.session
+        seen, since = session.get(_SEEN), session.get(_SINCE)
+        if seen is None or since is None:
+            session[_SEEN] = session[_SINCE] = now
+        elif now - seen > settings.ADMIN_IDLE.total_seconds() or now - since > settings.SESSION_COOKIE_AGE:
+            logout(request)
+        elif now - seen > _NOTED_EVERY_SECONDS and not _is_unattended(request):
+            session[_SEEN] = now
+
+
+_SEEN, _SINCE = "outagemap.seen", "outagemap.since"
+# Each note is a write.
+_NOTED_EVERY_SECONDS = 60
+
+
+def _is_unattended(request: HttpRequest) -> bool:
+    try:
+        return bool(getattr(resolve(request.path_info).func, "unattended", False))
+    except Resolver404:
+        return False
 
 
 class AdminSecondFactor(_AdminOnly):

@@ -35,6 +35,7 @@ METRICS_NETWORKS = environment.networks("METRICS_NETWORKS") or tuple(map(ip_netw
 HTTPS = environment.flag("HTTPS", default=False)
 ADMIN_USER = environment.text("ADMIN_USER")
 ADMIN_PASSWORD = environment.text("ADMIN_PASSWORD")
+ADMIN_IDLE = timedelta(minutes=environment.number("ADMIN_IDLE_MINUTES", default=30, low=5, high=720))
 REQUIRE_TWO_FACTOR = environment.flag("REQUIRE_TWO_FACTOR", default=False)
 # How much work readers of the API may cause in a minute: answers that had to be made, what is kept is not counted. Of
 # one address, and of one key; 0 for no limit.
@@ -130,6 +131,7 @@ MIDDLEWARE = [
     "outagemap.middleware.AdminSessions",
     "outagemap.middleware.AdminCsrf",
     "outagemap.middleware.AdminAuthentication",
+    "outagemap.middleware.AdminIdle",
     "outagemap.middleware.AdminSecondFactor",
     "outagemap.middleware.AdminLockout",
     "outagemap.middleware.AdminMessages",
@@ -353,7 +355,10 @@ SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 SESSION_COOKIE_PATH = CSRF_COOKIE_PATH = ADMIN_PREFIX
-# A duty, and not a fortnight; closing the browser ends it sooner.
+# No script of the desk reads either. A link from elsewhere may lead to a page of the desk, and no more than that.
+SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+# A duty, and not a fortnight; closing the browser ends it sooner, and so does ADMIN_IDLE without an act.
 SESSION_COOKIE_AGE = 12 * 3600
 SESSION_EXPIRE_AT_BROWSER_CLOSE = True
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]

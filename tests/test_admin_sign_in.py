@@ -168,3 +168,89 @@ def test_a_role_may_what_it_is_for(role: str, may: tuple[str, ...], may_not: tup
     assert all(user.has_perm(f"reports.{name}") for name in may)
     assert not any(user.has_perm(f"reports.{name}") for name in may_not)
     assert user.has_perm("auth.change_user") == (role == "owner")
+
+
+# --- how long one stays signed in ---
+
+SEEN, SINCE = "outagemap.seen", "outagemap.since"
+
+
+def pass_time(client: Client, **noted: float) -> None:
+    """As if so many seconds had passed since what the session notes."""
+    session = client.session
+    for name, seconds in noted.items():
+        session[{"seen": SEEN, "since": SINCE}[name]] -= seconds
+    session.save()
+
+
+def test_who_does_nothing_for_a_while_is_signed_out(client: Client, owner: User, settings: Any) -> None:
+    from django.contrib.sessions.models import Session
+
+    sign_in(client)
+    assert client.get("/admin/").status_code == 200
+    idle = settings.ADMIN_IDLE.total_seconds()
+    pass_time(client, seen=idle - 5)
+    assert client.get("/admin/").status_code == 200
+    # That was an act: the time begins anew.
+    pass_time(client, seen=idle - 5)
+    assert client.get("/admin/").status_code == 200
+    pass_time(client, seen=idle + 5)
+    answer = client.get("/admin/reports/service/")
+    assert answer["Location"] == "/admin/login/?next=/admin/reports/service/"
+    assert not Session.objects.exists()
+
+
+def test_a_page_that_asks_by_itself_keeps_nobody_signed_in(client: Client, owner: User, settings: Any) -> None:
+    sign_in(client)
+    client.get("/admin/reports/incident/duty/")
+    for _ in range(3):
+        pass_time(client, seen=settings.ADMIN_IDLE.total_seconds() / 3 + 5)
+        answer = client.get("/admin/reports/incident/duty/changes.json")
+    assert answer.status_code == 302
+
+
+def test_a_session_ends_after_a_duty_however_busy(client: Client, owner: User, settings: Any) -> None:
+    sign_in(client)
+    client.get("/admin/")
+    pass_time(client, since=settings.SESSION_COOKIE_AGE - 5)
+    assert client.get("/admin/").status_code == 200
+    pass_time(client, since=10)
+    assert client.get("/admin/").status_code == 302
+
+
+def test_that_somebody_is_there_is_not_written_down_at_every_click(client: Client, owner: User) -> None:
+    from django.db import connection
+    from django.test.utils import CaptureQueriesContext
+
+    sign_in(client)
+    client.get("/admin/")
+    with CaptureQueriesContext(connection) as asked:
+        client.get("/admin/")
+    assert not [query for query in asked.captured_queries if query["sql"].startswith("UPDATE")]
+
+
+def test_the_cookies_of_the_desk_are_for_the_desk_alone_and_no_script(client: Client, owner: User) -> None:
+    sign_in(client)
+    client.get("/admin/")
+    for name in ("sessionid", "csrftoken"):
+        cookie = client.cookies[name]
+        assert (cookie["path"], cookie["httponly"], cookie["samesite"]) == ("/admin/", True, "Lax")
+    # The browser forgets the session when it is closed.
+    assert client.cookies["sessionid"]["max-age"] == ""
+
+
+def test_a_session_is_another_one_after_signing_in(client: Client, owner: User) -> None:
+    client.get("/admin/login/")
+    sign_in(client)
+    before = client.session.session_key
+    client.post("/admin/logout/")
+    sign_in(client)
+    assert client.session.session_key != before
+
+
+def test_no_page_of_the_desk_is_kept_by_a_browser_or_a_proxy(client: Client, owner: User) -> None:
+    sign_in(client)
+    for address in ("", "two-factor/", "reports/incident/duty/", "reports/incident/duty/changes.json", "auth/user/"):
+        answer = client.get(f"/admin/{address}")
+        assert answer.status_code == 200
+        assert "no-store" in answer["Cache-Control"], address

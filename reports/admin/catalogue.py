@@ -141,6 +141,8 @@ class ProviderAdmin(_CountryMapAdmin):
     country_field, several = "country", False
 
     list_display = ("name", "slug", "country", "status_url")
+    # A field that completes what is typed pages through them.
+    ordering = ("name",)
     search_fields = ("name", "slug")
     list_filter = ("country",)
 
@@ -153,6 +155,7 @@ class ServiceAdmin(_CountryMapAdmin):
     country_field, several = "countries", True
 
     list_display = ("name", "slug", "provider", "category", "retired_at")
+    ordering = ("name",)
     list_select_related = ("provider", "category")
     list_filter = ("category", ("retired_at", admin.EmptyFieldListFilter))
     search_fields = ("name", "slug", "aliases__alias", "provider__name")

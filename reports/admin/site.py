@@ -22,14 +22,16 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, URLResolver, path, reverse
+from django.urls import URLPattern, URLResolver, include, path, reverse
 from django.utils.safestring import mark_safe
 from django_otp import login as remember_device
 from django_otp import match_token, user_has_device
 from django_otp.plugins.otp_static.models import StaticDevice, StaticToken
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
+from reports.admin import duty
 from reports.intake import guard
+from reports.models import Incident
 
 RECOVERY_CODES = 8
 
@@ -90,15 +92,28 @@ class Desk(admin.AdminSite):
         return not settings.REQUIRE_TWO_FACTOR and not user_has_device(request.user)
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """The form; for one who has signed in where a second factor is required and has none yet, the way to it."""
+        """The form; for one who has signed in where a second factor is required and has none yet, the way to it.
+
+        Who is on duty gets to what waits, unless it was another page that they were asked to sign in for.
+        """
         known = super().has_permission(request) and isinstance(request.user, User)
         if known and settings.REQUIRE_TWO_FACTOR and not user_has_device(request.user):
             return HttpResponseRedirect(reverse("admin:two_factor"))
-        return super().login(request, extra_context)
+        response = super().login(request, extra_context)
+        signed_in = request.method == "POST" and response.status_code == 302
+        if signed_in and response["Location"] == reverse("admin:index") and _is_on_duty(request.user):
+            return HttpResponseRedirect(reverse("admin:reports_incident_duty"))
+        return response
+
+    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Django's, with how many incidents wait at its top."""
+        waiting = duty.number_waiting() if request.user.has_perm("reports.view_incident") else 0
+        return super().index(request, {**(extra_context or {}), "number_waiting": waiting})
 
     def get_urls(self) -> list[URLResolver | URLPattern]:
-        """Django's, and the page of the second factor."""
-        return [path("two-factor/", self.two_factor, name="two_factor"), *super().get_urls()]
+        """Django's, the page of the second factor, and that of whoever is on duty."""
+        on_duty = [path("reports/incident/", include(duty.urls(self.get_model_admin(Incident))))]
+        return [path("two-factor/", self.two_factor, name="two_factor"), *on_duty, *super().get_urls()]
 
     def two_factor(self, request: HttpRequest) -> HttpResponse:
         """Where an administrator sets the second factor up, makes new recovery codes, or takes it away."""
@@ -158,6 +173,10 @@ class Desk(admin.AdminSite):
                 _log(user, "Took the second factor away")
                 messages.success(request, "The second factor is gone.")
         return []
+
+
+def _is_on_duty(user: Any) -> bool:
+    return user.has_perm("reports.view_incident") and user.groups.filter(name="duty").exists()
 
 
 def _verified(request: HttpRequest) -> bool:
