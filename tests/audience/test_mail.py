@@ -76,7 +76,7 @@ def mailbox(settings: Settings) -> Iterator[Mailbox]:
 
 def ask(**more: Any) -> alerts.Asked:
     wanted: dict[str, Any] = {
-        "service": "whatsapp",
+        "services": ["whatsapp"],
         "region": "GB-ENG",
         "severity": "minor",
         "language": "en",
@@ -270,7 +270,7 @@ def test_without_a_server_mail_is_not_offered(
 def test_what_is_no_address_is_refused(world: World, mailbox: Mailbox, target: str) -> None:
     with pytest.raises(alerts.Refused, match="target"):
         alerts.subscribe(
-            channel="mail", target=target, service="whatsapp", region="GB", severity="minor", language="en", now=REAL
+            channel="mail", target=target, services=["whatsapp"], region="GB", severity="minor", language="en", now=REAL
         )
 
 
