@@ -34,8 +34,8 @@ LEASE = timedelta(minutes=2)
 """How long a message belongs to the worker that claimed it: several times what sending may take."""
 PAUSES = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 15, 60, 180, 360, 720))
 """After each failed attempt; after one more, within a day, the message is given up."""
-JITTER = 0.1
-"""An attempt comes up to so much of its pause earlier: what failed together is not tried again together."""
+JITTER, MOST_JITTER = 0.1, timedelta(seconds=25)
+"""An attempt comes up to a tenth of its pause earlier: what failed together is not tried again together."""
 LONGEST_PAUSE = timedelta(hours=12)
 TOGETHER = 32
 """Messages that are sent at the same time: nearly all of that time is waiting for others."""
@@ -209,7 +209,8 @@ def _note(delivery: Delivery, result: _Result, *, now: datetime) -> str:
         if _is_forsaken(to, now):
             _others_at(to).filter(paused_at=None).update(paused_at=now)
         return "given up"
-    pause = PAUSES[delivery.attempts - 1] * (1 - JITTER * random.random())  # noqa: S311 - nothing secret
+    pause = PAUSES[delivery.attempts - 1]
+    pause -= min(JITTER * pause, MOST_JITTER) * random.random()  # noqa: S311 - no secret
     if result.answer and result.answer.retry_after:
         pause = min(max(pause, timedelta(seconds=result.answer.retry_after)), LONGEST_PAUSE)
     mine.update(next_attempt_at=now + pause, fault=fault)

@@ -39,7 +39,8 @@ NETWORK_QUESTIONS = 60
 def admit_question(address: str, client: str, *, now: datetime) -> None:
     """Counts one question that ``client`` at ``address`` has us ask somebody.
 
-    Raises ``flood.TooMany`` beyond the limits. Counted in the broker, as the pseudonym of the day, and forgotten with the hour. Outside a web server nobody is.
+    Raises ``flood.TooMany`` beyond the limits. Counted in the broker by the pseudonyms of the day, and forgotten with
+    the hour. Outside a web server nobody is counted.
     """
     if coalescer.of_another_thread() is None:
         return
