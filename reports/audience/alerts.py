@@ -185,6 +185,9 @@ def _keep(
     if severity not in _RANKS:
         raise Refused("kind")
     slugs = set(services[:MOST_OF_ONE])
+    if any("\x00" in text for text in (*slugs, region)):
+        # The one character that the database takes in no text.
+        raise Refused("place")
     asked = list(Service.objects.filter(slug__in=slugs, retired_at=None).order_by("name"))
     place = Region.objects.filter(code=region).first()
     if not asked or len(asked) < len(slugs) or place is None:

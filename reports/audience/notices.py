@@ -247,12 +247,21 @@ def _lines(data: Mapping[str, Any], stage: str, told: str, *, service: str, zone
     lines: list[str] = []
     evidence = data["incident"]["evidence"]
     if evidence:
+        minutes, expected = evidence["window_minutes"], evidence["expected"]
+        said = translation.ngettext(
+            "%(observed)s reports in %(minutes)s minute, where %(expected)s are usual.",
+            "%(observed)s reports in %(minutes)s minutes, where %(expected)s are usual.",
+            minutes,
+        )
         lines.append(
-            _("%(observed)s reports in %(minutes)s minutes, where %(expected)s are usual.")
+            said
             % {
                 "observed": formats.number(evidence["observed"]),
-                "minutes": formats.number(evidence["window_minutes"]),
-                "expected": formats.number(evidence["expected"], digits=1),
+                "minutes": formats.number(minutes),
+                # Where nearly nobody reports, the third figure would still say nothing.
+                "expected": formats.number(expected, digits=1)
+                if expected >= 0.1
+                else _("fewer than %(number)s") % {"number": formats.number(0.1, digits=1)},
             }
         )
     onsets = [each["onset_at"] for each in data["regions"] if each["onset_at"]]
@@ -274,9 +283,15 @@ def _lines(data: Mapping[str, Any], stage: str, told: str, *, service: str, zone
         ("restored", _("Back: %(places)s.")),
         ("unknown", _("Too few reports to say: %(places)s.")),
     ):
-        names = [_place(each["region"]) or each["region_name"] for each in data["regions"] if each["state"] == state]
-        if names:
-            lines.append(said % {"places": _named(names, in_all=counts.get(state, len(names)))})
+        codes = [each["region"] for each in data["regions"] if each["state"] == state]
+        in_all = counts.get(state, len(codes))
+        if len(codes) > 1 and WORLD in codes:
+            # What is decided for all of it says nothing beside its parts.
+            codes.remove(WORLD)
+            in_all -= 1
+        if codes:
+            names = [found.name if (found := status.region(code)) else code for code in codes]
+            lines.append(said % {"places": _named(names, in_all=in_all)})
     if stage in ("down", "back") and data["still_working"]:
         working = formats.listed([each["name"] for each in data["still_working"]])
         lines.append(

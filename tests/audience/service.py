@@ -7,6 +7,7 @@ import ssl
 import threading
 import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -63,6 +64,7 @@ class PushService:
         self.answers: dict[str, tuple[int, dict[str, str]]] = {}
         self.seconds: dict[str, float] = {}
         self.bodies: dict[str, bytes] = {}
+        self.heard: Callable[[str], object] = lambda path: None
         service = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -72,6 +74,7 @@ class PushService:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 service.received.append(Received(self.path, headers, body))
+                service.heard(self.path)
                 time.sleep(service.seconds.get(self.path, 0))
                 status, extra = service.answers.get(self.path, (201, {}))
                 self.send_response(status)

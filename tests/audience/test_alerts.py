@@ -54,10 +54,14 @@ def send(after: timedelta = timedelta(0)) -> Sent:
     return deliveries.send_due(compose=alerts.message, now=lambda: REAL + after)
 
 
-def tell(after: timedelta = timedelta(0)) -> Sent:
+def find(after: timedelta = timedelta(0)) -> int:
     snapshots.forget()
     deliveries.tidy(now=REAL + after)
-    alerts.find(now=REAL + after, site=NOW, incident_json=incident_json)
+    return alerts.find(now=REAL + after, site=NOW, incident_json=incident_json)
+
+
+def tell(after: timedelta = timedelta(0)) -> Sent:
+    find(after)
     return send(after)
 
 
