@@ -8,6 +8,7 @@ import threading
 import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -64,6 +65,7 @@ class PushService:
         self.answers: dict[str, tuple[int, dict[str, str]]] = {}
         self.seconds: dict[str, float] = {}
         self.bodies: dict[str, bytes] = {}
+        self.drips: set[str] = set()
         self.heard: Callable[[str], object] = lambda path: None
         service = self
 
@@ -81,8 +83,18 @@ class PushService:
                 said = service.bodies.get(self.path, b"")
                 for name, value in {**extra, "Content-Length": str(len(said))}.items():
                     self.send_header(name, value)
+                if self.path in service.drips:
+                    self._drip()
                 self.end_headers()
                 self.wfile.write(said)
+
+            def _drip(self) -> None:
+                """A header without an end, a byte at a time."""
+                self.flush_headers()
+                with suppress(OSError):
+                    for _ in range(200):
+                        self.wfile.write(b"X")
+                        time.sleep(0.1)
 
             def log_message(self, format: str, *args: object) -> None:
                 pass
@@ -93,7 +105,8 @@ class PushService:
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         tls.load_cert_chain(self.certificate)
         self.server.socket = tls.wrap_socket(self.server.socket, server_side=True)
-        self.origin = f"https://localhost:{self.server.server_address[1]}"
+        self.port = int(self.server.server_address[1])
+        self.origin = f"https://localhost:{self.port}"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def close(self) -> None:

@@ -38,6 +38,7 @@ class Mailbox:
         self.answer = ""
         self.verdict = "250 OK"
         self.seconds = 0.0
+        self.port = 0
         self.signed_in: list[str] = []
 
     async def handle_RCPT(self, server: Any, session: Any, envelope: Any, address: str, options: Any) -> str:
