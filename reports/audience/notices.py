@@ -203,7 +203,8 @@ def _localised(url: str, language: str) -> str:
 
 def _place(region: str) -> str:
     known = status.region(region)
-    return "" if known is None or region == WORLD else known.name
+    # As within a sentence: "the United Kingdom".
+    return "" if known is None or region == WORLD else status.place_name(known)
 
 
 def _question(services: str, place: str, manage: str) -> Words:
@@ -332,7 +333,7 @@ def _clock(at: datetime, now: datetime) -> str:
 def _zone(name: str) -> ZoneInfo | None:
     try:
         return ZoneInfo(name) if name else None
-    except (OSError, ValueError):
+    except (KeyError, OSError, ValueError):
         # One that this machine does not know.
         return None
 

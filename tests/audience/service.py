@@ -78,19 +78,18 @@ class PushService:
                 service.received.append(Received(self.path, headers, body))
                 service.heard(self.path)
                 time.sleep(service.seconds.get(self.path, 0))
+                if self.path in service.drips:
+                    self._drip()
                 status, extra = service.answers.get(self.path, (201, {}))
                 self.send_response(status)
                 said = service.bodies.get(self.path, b"")
                 for name, value in {**extra, "Content-Length": str(len(said))}.items():
                     self.send_header(name, value)
-                if self.path in service.drips:
-                    self._drip()
                 self.end_headers()
                 self.wfile.write(said)
 
             def _drip(self) -> None:
-                """A header without an end, a byte at a time."""
-                self.flush_headers()
+                """The beginning of an answer without an end, a byte at a time."""
                 with suppress(OSError):
                     for _ in range(200):
                         self.wfile.write(b"X")

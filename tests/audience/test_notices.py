@@ -55,9 +55,10 @@ def said(message: dict[str, Any], *, region: str = "001", language: str = "en", 
     [
         ("", "Since about 18:02 UTC."),
         ("Europe/Berlin", "Since about 20:02 (18:02 UTC)."),
-        ("Asia/Kathmandu", "Since about 23:47 (18:02 UTC)."),
+        # There it is the day after already.
+        ("Asia/Kathmandu", "Since about 3 Apr, 23:47 (18:02 UTC)."),
         ("Mars/Base", "Since about 18:02 UTC."),
-        # There it is tomorrow already when it is told, and was when it began.
+        # And there it was when it began.
         ("Pacific/Auckland", "Since about 07:02 (18:02 UTC)."),
     ],
 )

@@ -107,7 +107,7 @@ def test_from_the_form_to_the_end_by_mail(
         page.get_by_label("Find another one").fill("telegr")
         page.locator("label:visible", has_text="Telegram").click()
         page.get_by_label("Find another one").fill("")
-        page.get_by_label("Where").select_option("GB")
+        page.get_by_label("Where").select_option("BR")
         page.get_by_label("E-mail address, or address of the webhook").fill("not an address")
         page.get_by_role("button", name="Ask for it").click()
         expect(page.get_by_role("alert")).to_have_text("That is no e-mail address that we can write to.")
@@ -121,7 +121,7 @@ def test_from_the_form_to_the_end_by_mail(
 
         tell()
         (question,) = mailbox.received
-        assert "outages of Instagram, Telegram and WhatsApp in United Kingdom?" in question["Subject"]
+        assert "outages of Instagram, Telegram and WhatsApp in Brazil?" in question["Subject"]
         link = re.search(rf"{site}(/alerts/\S+)", plain(question))
         assert link is not None
         page.goto(link[1])
@@ -134,9 +134,8 @@ def test_from_the_form_to_the_end_by_mail(
         looked_at(page)
 
         tell()
-        told = {str(message["Subject"]): message for message in mailbox.received[1:]}
-        assert len(told) == 2, "WhatsApp and Instagram, one message each for however many regions"
-        about = next(message for subject, message in told.items() if subject.startswith("WhatsApp"))
+        told = [message for message in mailbox.received[1:] if str(message["Subject"]).startswith("WhatsApp")]
+        (about,) = told
         assert "UTC)" in plain(about), "times are the reader's, with UTC beside"
         assert "still work: " in plain(about)
         vote = re.search(rf'href="({site}/services/whatsapp/ask/[^"]*)"', html(about))
@@ -157,7 +156,7 @@ def test_from_the_form_to_the_end_by_mail(
         looked_at(page)
         page.get_by_role("button", name="Go on").click()
         expect(page.get_by_text("Messages go on.")).to_be_visible()
-        page.get_by_role("button", name="End: Telegram").click()
+        page.locator(".alerts-lines li", has_text="Telegram").get_by_role("button", name="End").click()
         expect(page.locator(".alerts-lines li")).to_have_count(2)
         page.get_by_role("link", name="Be told of more").click()
         looked_at(page)
@@ -240,7 +239,7 @@ def delivered(context: BrowserContext, page: Page, message: Any, site: str) -> l
     found: list[Any] = page.evaluate(
         """async () => {
           const registration = await navigator.serviceWorker.ready;
-          for (let i = 0; i < 80; i++) {
+          for (let i = 0; i < 300; i++) {
             const found = await registration.getNotifications();
             if (found.length) return found.map((one) => ({ title: one.title, body: one.body, tag: one.tag,
               actions: (one.actions ?? []).map((each) => [each.action, each.title]) }));
@@ -249,6 +248,7 @@ def delivered(context: BrowserContext, page: Page, message: Any, site: str) -> l
           return [];
         }"""
     )
+    assert found, "nothing was shown"
     return found
 
 
