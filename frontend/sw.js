@@ -1,7 +1,14 @@
-// The site's service worker: shows the message "it is back" and takes the answer. It keeps no page and answers no request.
+// The site's service worker: shows messages (it is back; an outage) and takes the answer. It keeps no page and answers
+// no request.
 
 self.addEventListener("install", () => self.skipWaiting());
 self.addEventListener("activate", (event) => event.waitUntil(self.clients.claim()));
+
+/** The answers that a message offers: what each says, and its words. */
+function actions(message) {
+  if (message.actions) return message.actions;
+  return message.ids ? [["working", message.yes], ["down", message.no]] : [];
+}
 
 /** What is shown for a message, and what its answer needs. */
 function shown(message) {
@@ -13,14 +20,11 @@ function shown(message) {
     {
       body: [time, message.body].filter(Boolean).join(" "),
       lang: message.language,
-      // A repeated message takes the place of the first, in silence.
+      // A repeated message takes the place of the first, in silence; what is new about an outage is heard.
       tag: message.tag,
-      renotify: false,
+      renotify: message.again ?? false,
       data: message,
-      actions: [
-        { action: "working", title: message.yes },
-        { action: "down", title: message.no },
-      ],
+      actions: actions(message).map(([action, title]) => ({ action, title })),
     },
   ];
 }
@@ -40,16 +44,17 @@ async function vote(message, kind) {
   const report = { id: message.ids[kind], service: message.service, region: message.region, kind };
   const headers = { "Content-Type": "application/json", Accept: "application/json" };
   const answer = await fetch("/api/v1/reports/", { method: "POST", headers, body: JSON.stringify(report) }).catch(() => null);
-  if (answer?.status !== 202) return open(message);
+  if (answer?.status !== 202) return open(message, message.ask);
   const pages = await self.clients.matchAll({ type: "window" });
   pages.forEach((page) => page.postMessage({ answered: message.service, kind }));
   return undefined;
 }
 
-async function open(message) {
-  const address = new URL(message.url, self.location.origin);
+async function open(message, page = message.url) {
+  const address = new URL(page, self.location.origin);
   if (address.origin !== self.location.origin) return undefined;
-  address.hash = "back";
+  // The question in the page of a service; an incident's has none.
+  if (message.yes) address.hash = "back";
   return self.clients.openWindow(address.href);
 }
 

@@ -29,6 +29,8 @@ LOCALE = ROOT / "frontend" / "locale"
 
 PYTHON = (
     "frontend/**/*.py",
+    "reports/audience/notices.py",
+    "reports/audience/returns.py",
     "reports/formats.py",
     "reports/incidents/**/*.py",
     "reports/intake/**/*.py",

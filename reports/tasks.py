@@ -75,15 +75,11 @@ def answer_what_if(pk: int) -> None:
 @shared_task(name="reports.tasks.tell")
 def tell() -> None:
     """Tells those who wished to know what has come true, as many as fit into a few seconds."""
-    end = time.monotonic() + TELL_SECONDS
     deliveries.tidy(now=_real_now())
     alerts.tidy(now=_real_now(), site=clock.now())
     returns.find(now=_real_now(), site=clock.now())
     alerts.find(now=_real_now(), site=clock.now(), incident_json=incident_json)
-    while time.monotonic() < end:
-        sent = deliveries.send_due(compose=_message, now=_real_now)
-        if not sent.tried:
-            return
+    deliveries.send_due(compose=_message, now=_real_now, seconds=TELL_SECONDS)
 
 
 def _message(delivery: Delivery) -> Mapping[str, Any] | None:

@@ -1,22 +1,26 @@
-"""Being told when it is back, by web push: the site's key, the wish, and the service worker that shows the message."""
+"""Being told by web push, when it is back or of outages: the site's key, the wish, and the service worker that shows
+the message."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from django.urls import reverse
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from frontend.responses import answer, data
 from reports import clock, status
-from reports.audience import push, returns
+from reports.audience import alerts, push, returns
 from reports.intake import flood, guard, visits
 
 WORKER = Path(settings.BASE_DIR) / "frontend" / "sw.js"
@@ -37,7 +41,7 @@ def key(_request: HttpRequest) -> HttpResponseBase:
 
 @require_POST
 def subscriptions(request: HttpRequest) -> HttpResponseBase:
-    """Keeps the wish to be told when a service is back in a region. JSON from our own pages only."""
+    """Keeps the wish to be told when a service is back in a region, or of outages. JSON from our own pages only."""
     if not _is_ours(request):
         return _problem(_("Only this site's own pages may ask for this."), 403)
     if request.content_type != "application/json":
@@ -50,35 +54,64 @@ def subscriptions(request: HttpRequest) -> HttpResponseBase:
         sent = None
     if not isinstance(sent, dict):
         return _problem(_("A JSON object is expected here."), 400)
-    service, code = sent.get("service"), sent.get("region")
+    code = sent.get("region")
     region = status.region(code[:10]) if isinstance(code, str) else None
-    if not isinstance(service, str) or region is None:
+    if region is None:
         return _problem(_("There is no such service or region."), 400)
     try:
         endpoint, keys = push.read(sent.get("subscription"))
     except push.Malformed as malformed:
         return _problem(str(malformed), 400)
     address, client = guard.request_client(request)
+    keep = _keep_outages if sent.get("wish") == "outages" else _keep_return
     try:
         visits.admit(address, client, now=clock.now())
-        wished = returns.subscribe(
-            endpoint=endpoint,
-            keys=keys,
-            service=service[:100],
-            region=region.code,
-            language=get_language() or "en",
-            now=datetime.now(UTC),
-            site=clock.now(),
-        )
+        return keep(sent, endpoint, keys, region.code)
     except flood.Refusal as refusal:
         response = _problem(_("Too many requests came from you or your network. Please try again later."), 429)
         response["Retry-After"] = str(refusal.retry_after)
         return response
+
+
+def _keep_return(sent: Mapping[str, Any], endpoint: str, keys: Mapping[str, str], region: str) -> HttpResponseBase:
+    service = sent.get("service")
+    try:
+        wished = isinstance(service, str) and returns.subscribe(
+            endpoint=endpoint,
+            keys=keys,
+            service=service[:100],
+            region=region,
+            language=get_language() or "en",
+            now=datetime.now(UTC),
+            site=clock.now(),
+        )
     except returns.Full:
         return _problem(_("So many people wait to be told that no more can be taken."), 503)
-    if wished is None:
+    if not wished:
         return _problem(_("There is no such service or region."), 400)
     return data({"id": str(wished.id), "until": wished.until.isoformat()}, code=201)
+
+
+def _keep_outages(sent: Mapping[str, Any], endpoint: str, keys: Mapping[str, str], region: str) -> HttpResponseBase:
+    services, severity, zone = sent.get("services"), sent.get("severity"), sent.get("time_zone", "")
+    if not isinstance(services, list) or not isinstance(severity, str) or not isinstance(zone, str):
+        return _problem(_("A JSON object is expected here."), 400)
+    try:
+        group = alerts.subscribe_browser(
+            endpoint=endpoint,
+            keys=keys,
+            services=[str(each)[:100] for each in services],
+            region=region,
+            severity=severity,
+            language=get_language() or "en",
+            time_zone=zone[:64],
+            now=datetime.now(UTC),
+        )
+    except alerts.Refused as refused:
+        if refused.why == "full":
+            return _problem(_("So many people wait to be told that no more can be taken."), 503)
+        return _problem(_("There is no such service or region."), 400)
+    return data({"manage": reverse("alert", args=[alerts.token_of(group)])}, code=201)
 
 
 def _is_ours(request: HttpRequest) -> bool:

@@ -17,11 +17,28 @@ from reports.models import Channel, Delivery, Subscription
 class SubscriptionAdmin(ReadOnlyAdmin):
     """Who wished to be told what. Nobody's address is shown whole, and no key."""
 
-    list_display = ("channel", "to", "wish", "service", "region", "severity", "created_at", "confirmed_at")
-    list_filter = ("channel", "wish", "severity", ("confirmed_at", admin.EmptyFieldListFilter))
+    list_display = (
+        "channel",
+        "to",
+        "wish",
+        "service",
+        "region",
+        "severity",
+        "created_at",
+        "confirmed_at",
+        "paused_at",
+        "failures",
+    )
+    list_filter = (
+        "channel",
+        "wish",
+        "severity",
+        ("confirmed_at", admin.EmptyFieldListFilter),
+        ("paused_at", admin.EmptyFieldListFilter),
+    )
     list_select_related = ("service", "region")
     search_fields = ("service__name", "region__name", "=target")
-    fields = (*list_display, "language", "expires_at")
+    fields = (*list_display, "group", "language", "time_zone", "expires_at")
     actions = ("remove",)
 
     @admin.display(description="to")

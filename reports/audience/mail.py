@@ -16,6 +16,7 @@ from reports.audience import outgoing
 from reports.audience.notices import Words
 
 ANSWER_SECONDS = 15
+SUBJECT_CHARACTERS = 200
 
 
 class _Message(EmailMultiAlternatives):
@@ -48,7 +49,8 @@ def send(to: str, words: Words, *, subscription: UUID, event: str, language: str
         timeout=ANSWER_SECONDS,
     )
     message = _Message(
-        subject=words.title,
+        # A line break in a name from the catalogue would be refused as an injected header, each time it is tried.
+        subject=" ".join(words.title.split())[:SUBJECT_CHARACTERS],
         body=text(words),
         from_email=settings.EMAIL_FROM,
         to=[to],
@@ -63,6 +65,12 @@ def send(to: str, words: Words, *, subscription: UUID, event: str, language: str
         if all(code >= 500 for code in codes):
             raise outgoing.Refused(f"the mail server refused the address ({codes[0]})") from refused
         raise outgoing.Failed(f"the mail server put the address off ({codes[0]})") from refused
+    except smtplib.SMTPDataError as refused:
+        # The message itself: another attempt would be the same one. (Refusing our sender or password is no fault of
+        # the message, and is over as soon as the operator has put it right.)
+        if refused.smtp_code >= 500:
+            raise outgoing.Refused(f"the mail server refused the message ({refused.smtp_code})") from refused
+        raise outgoing.Failed(f"the mail server put the message off ({refused.smtp_code})") from refused
     except (OSError, smtplib.SMTPException) as error:
         raise outgoing.Failed(type(error).__name__) from error
     return outgoing.Answer(250, None)
@@ -95,18 +103,78 @@ def text(words: Words) -> str:
     return "\n\n".join((words.title, *words.lines, *links, f"-- \n{words.manage.text}:\n{words.manage.url}")) + "\n"
 
 
+# Styles stand in the elements, since some programs read no others; what is in the head makes it dark where the reader
+# wants that, and programs that know nothing of it show black on white.
+_STYLE = (
+    ":root{color-scheme:light dark;supported-color-schemes:light dark}"
+    "@media(prefers-color-scheme:dark){.page{background:#15171a!important}.ink{color:#ececec!important}"
+    ".soft{color:#a9b0b7!important}.button{background:#ececec!important;color:#15171a!important}"
+    ".quiet{background:#15171a!important;color:#ececec!important;border-color:#8b9198!important}"
+    ".foot{border-color:#3a3f45!important}}"
+)
+_FONT = "font-family:-apple-system,BlinkMacSystemFont,'Segoe UI',Roboto,Arial,sans-serif"
+_BUTTON = (
+    "display:inline-block;margin:0 12px 12px 0;padding:12px 20px;border:1px solid #17191c;border-radius:8px;"
+    "font-size:16px;line-height:20px;font-weight:600;text-decoration:none;"
+)
+
+
 def html(words: Words, *, language: str) -> SafeString:
-    """The message as HTML that loads nothing from anywhere."""
+    """The message as HTML that loads nothing from anywhere: a column as wide as a telephone, or 560 pixels."""
     with translation.override(language):
-        direction = "rtl" if translation.get_language_bidi() else "ltr"
+        rtl = translation.get_language_bidi()
+    direction, start = ("rtl", "right") if rtl else ("ltr", "left")
+    button = _BUTTON.replace("0 12px 12px 0", "0 0 12px 12px") if rtl else _BUTTON
+    # What people are asked are buttons; the last link is one to read.
+    *asked, last = words.links
+    if not asked:
+        asked, last = [last], None
+    buttons = format_html_join(
+        "",
+        '<a class="{}" href="{}" style="{}{}">{}</a>',
+        (
+            (
+                "quiet" if number else "button",
+                link.url,
+                button,
+                "background:#ffffff;color:#17191c" if number else "background:#17191c;color:#ffffff",
+                link.text,
+            )
+            for number, link in enumerate(asked)
+        ),
+    )
+    more = (
+        format_html(
+            '<p style="margin:8px 0 0"><a class="ink" href="{}" style="color:#17191c">{}</a></p>', last.url, last.text
+        )
+        if last
+        else ""
+    )
+    lines = format_html_join("", '<p style="margin:0 0 12px">{}</p>', ((line,) for line in words.lines))
     return format_html(
-        '<!doctype html><html lang="{}" dir="{}"><head><meta charset="utf-8"><title>{}</title></head><body>'
-        "<h1>{}</h1>{}{}<hr><p>{}</p></body></html>",
-        language,
-        direction,
-        words.title,
-        words.title,
-        format_html_join("", "<p>{}</p>", ((line,) for line in words.lines)),
-        format_html_join("", '<p><a href="{}">{}</a></p>', ((link.url, link.text) for link in words.links)),
-        format_html('<a href="{}">{}</a>', words.manage.url, words.manage.text),
+        '<!doctype html><html lang="{language}" dir="{direction}"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        '<meta name="color-scheme" content="light dark"><title>{title}</title><style>{style}</style></head>'
+        '<body class="page" style="margin:0;padding:0;background:#ffffff">'
+        '<table role="presentation" width="100%" cellspacing="0" cellpadding="0" border="0" dir="{direction}"><tr>'
+        '<td align="center" style="padding:24px 16px">'
+        '<table role="presentation" width="100%" cellspacing="0" cellpadding="0" border="0" '
+        'style="max-width:560px"><tr>'
+        '<td class="ink" align="{start}" style="{font};font-size:16px;line-height:24px;color:#17191c">'
+        '<h1 style="margin:0 0 16px;font-size:24px;line-height:30px;font-weight:700">{title}</h1>{lines}'
+        '<div style="margin:20px 0 0">{buttons}</div>{more}'
+        '<p class="soft foot" style="margin:28px 0 0;padding:16px 0 0;border-top:1px solid #dedad0;font-size:14px;'
+        'line-height:20px;color:#596068"><a class="soft" href="{manage}" style="color:#596068">{stop}</a></p>'
+        "</td></tr></table></td></tr></table></body></html>",
+        language=language,
+        direction=direction,
+        start=start,
+        title=words.title,
+        style=SafeString(_STYLE),
+        font=SafeString(_FONT),
+        lines=lines,
+        buttons=buttons,
+        more=more,
+        manage=words.manage.url,
+        stop=words.manage.text,
     )

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import Any
+from urllib.parse import urlsplit
+from uuid import UUID, uuid5
+from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.urls import reverse
@@ -48,12 +52,14 @@ def standing(incident: IncidentStatus, region: str) -> Standing:
         within = tuple(each for each in those if region in feeds.lineage(each.region.code)[1:])
         those = own + wider + within
     ended = incident.state == "resolved"
+    # Whoever asked about England is done when England is back, though the incident goes on elsewhere.
+    over = ended or not those or (region != WORLD and all(each.state == "restored" for each in those))
     states = sorted(f"{each.region.code}={each.state}" for each in those)
-    named = "|".join((incident.ref, incident.state if ended else "", incident.review, *states))
+    named = "|".join((incident.ref, "over" if over else "", incident.review, *states))
     return Standing(
         region=region,
         regions=those,
-        over=ended or not those,
+        over=over,
         news=not ended and any(each.state in ("down", "recovering") for each in those),
         name=blake2b(named.encode(), digest_size=16).hexdigest(),
     )
@@ -85,6 +91,7 @@ def facts(
             "over": found.over,
             "regions": [_region(each) for each in shown],
             "regions_in_all": len(found.regions),
+            "regions_by_state": dict(Counter(each.state for each in found.regions)),
             "still_working": [{"service": link.slug, "name": link.name} for link in working],
             "links": {
                 "incident": address("incident", incident.ref),
@@ -147,47 +154,67 @@ class Words:
     manage: Link
 
 
-def words(message: Mapping[str, Any], *, service: str, region: str, language: str) -> Words:
-    """``message`` in words, about the ``service`` by its name and the ``region`` by its code."""
+def words(message: Mapping[str, Any], *, service: str, region: str, language: str, time_zone: str = "") -> Words:
+    """``message`` in words, about the ``service`` by its name and the ``region`` by its code. Times are UTC, and before
+    that those of ``time_zone``."""
     with translation.override(language):
         data = message["data"]
         place = _place(region)
         manage = str(data["subscription"]["manage"])
         if message["type"] == "subscription.confirm":
-            return _question(service, place, manage)
-        links, incident = data["links"], data["incident"]
-        localised = "" if language == "en" else f"/{language}"
-
-        def link(text: str, name: str) -> Link:
-            return Link(text, settings.SITE_URL + localised + links[name].removeprefix(settings.SITE_URL))
-
-        going_on = not data["over"]
-        votes = (
-            (link(_("Yes, it is down for me"), "say_it_is_down"), link(_("No, it works"), "say_it_works"))
-            if going_on
-            else ()
-        )
+            names = [each["name"] for each in data.get("subscriptions", ())] or [service]
+            return _question(formats.listed(names), place, manage)
+        stage = _stage(data)
         return Words(
-            title=_title(data, service=service, place=place),
-            lines=tuple(_lines(data, incident, service=service, going_on=going_on)),
-            links=(*votes, link(_("Region by region, and why we say so"), "incident")),
-            manage=Link(_("Stop these messages"), manage),
+            title=_title(data, stage, service=service, place=place),
+            lines=tuple(_lines(data, stage, message["timestamp"], service=service, zone=_zone(time_zone))),
+            links=(
+                *_votes(data["links"], stage, language),
+                Link(_("Region by region, and why we say so"), _localised(data["links"]["incident"], language)),
+            ),
+            manage=Link(_("Change or stop these messages"), manage),
         )
+
+
+def _stage(data: Mapping[str, Any]) -> str:
+    """What is to be said of it: that it was ``none``, is ``over``, comes ``back``, or is ``down``."""
+    incident, states = data["incident"], {each["state"] for each in data["regions"]}
+    if incident["review"] == "rejected":
+        return "none"
+    if incident["state"] == "resolved" or not states:
+        return "over"
+    # What is back is asked about: whoever still has it down there speaks against it.
+    return "back" if "down" not in states and states & {"recovering", "restored"} else "down"
+
+
+def _votes(links: Mapping[str, str], stage: str, language: str) -> tuple[Link, ...]:
+    down, works = (_localised(links[name], language) for name in ("say_it_is_down", "say_it_works"))
+    if stage == "down":
+        return Link(_("Yes, it is down for me"), down), Link(_("No, it works"), works)
+    if stage == "back":
+        return Link(_("Yes, it works again"), f"{works}&back=1"), Link(_("No, still down"), f"{down}&back=1")
+    return ()
+
+
+def _localised(url: str, language: str) -> str:
+    prefix = "" if language == "en" else f"/{language}"
+    return settings.SITE_URL + prefix + url.removeprefix(settings.SITE_URL)
 
 
 def _place(region: str) -> str:
     known = status.region(region)
-    return "" if known is None or region == WORLD else known.name
+    # As within a sentence: "the United Kingdom".
+    return "" if known is None or region == WORLD else status.place_name(known)
 
 
-def _question(service: str, place: str, manage: str) -> Words:
+def _question(services: str, place: str, manage: str) -> Words:
     asked = (
         _("Shall we tell you here of outages of %(service)s in %(place)s?")
         if place
         else _("Shall we tell you here of outages of %(service)s?")
     )
     return Words(
-        title=asked % {"service": service, "place": place},
+        title=asked % {"service": services, "place": place},
         lines=(
             _("Somebody asked for it on our pages. Nothing is sent before you say yes; the question ends in a day."),
             _("If it was not you, there is nothing to do."),
@@ -197,18 +224,15 @@ def _question(service: str, place: str, manage: str) -> Words:
     )
 
 
-def _title(data: Mapping[str, Any], *, service: str, place: str) -> str:
-    incident = data["incident"]
+def _title(data: Mapping[str, Any], stage: str, *, service: str, place: str) -> str:
     states = {each["state"] for each in data["regions"]}
-    facts = {"service": service, "place": place, "count": formats.number(data["regions_in_all"])}
-    if incident["review"] == "rejected":
+    facts = {"service": service, "place": place}
+    if stage == "none":
         return _("%(service)s: on review this was no outage") % facts
-    if incident["state"] == "resolved" or not states:
+    if stage == "over":
         return _("The outage of %(service)s is over") % facts
     if not place:
-        if "down" not in states and states & {"recovering", "restored"}:
-            return _("%(service)s comes back") % facts
-        return _("%(service)s is down") % facts
+        return (_("%(service)s comes back") if stage == "back" else _("%(service)s is down")) % facts
     if "down" in states:
         return _("%(service)s is down in %(place)s") % facts
     if "recovering" in states:
@@ -218,40 +242,131 @@ def _title(data: Mapping[str, Any], *, service: str, place: str) -> str:
     return _("%(service)s: too few reports from %(place)s") % facts
 
 
-def _lines(data: Mapping[str, Any], incident: Mapping[str, Any], *, service: str, going_on: bool) -> list[str]:
+def _lines(data: Mapping[str, Any], stage: str, told: str, *, service: str, zone: ZoneInfo | None) -> list[str]:
+    if stage == "none":
+        return [_("Whoever is on duty looked at the reports and found none. Sorry for the noise.")]
     lines: list[str] = []
-    evidence = incident["evidence"]
+    evidence = data["incident"]["evidence"]
     if evidence:
+        minutes, expected = evidence["window_minutes"], evidence["expected"]
+        said = translation.ngettext(
+            "%(observed)s reports in %(minutes)s minute, where %(expected)s are usual.",
+            "%(observed)s reports in %(minutes)s minutes, where %(expected)s are usual.",
+            minutes,
+        )
         lines.append(
-            _("%(observed)s reports in %(minutes)s minutes, where %(expected)s are usual.")
+            said
             % {
                 "observed": formats.number(evidence["observed"]),
-                "minutes": formats.number(evidence["window_minutes"]),
-                "expected": formats.number(evidence["expected"], digits=1),
+                "minutes": formats.number(minutes),
+                # Where nearly nobody reports, the third figure would still say nothing.
+                "expected": formats.number(expected, digits=1)
+                if expected >= 0.1
+                else _("fewer than %(number)s") % {"number": formats.number(0.1, digits=1)},
             }
         )
+    onsets = [each["onset_at"] for each in data["regions"] if each["onset_at"]]
+    ends = [each["restored_at"] for each in data["regions"] if each["restored_at"]]
+    if onsets:
+        since = _moment(min(onsets), told, zone)
+        over = data["incident"]["resolved_at"] if stage == "over" else None
+        until = over or (max(ends) if len(ends) == data["regions_in_all"] else None)
+        lines.append(
+            _("Down from about %(since)s until about %(until)s.")
+            % {"since": since, "until": _moment(until, told, zone)}
+            if until
+            else _("Since about %(since)s.") % {"since": since}
+        )
+    counts = data.get("regions_by_state", {})
     for state, said in (
         ("down", _("Down: %(places)s.")),
         ("recovering", _("Coming back: %(places)s.")),
         ("restored", _("Back: %(places)s.")),
         ("unknown", _("Too few reports to say: %(places)s.")),
     ):
-        names = [_place(each["region"]) or each["region_name"] for each in data["regions"] if each["state"] == state]
-        if names:
-            lines.append(said % {"places": _named(names)})
-    if going_on and data["still_working"]:
+        codes = [each["region"] for each in data["regions"] if each["state"] == state]
+        in_all = counts.get(state, len(codes))
+        if len(codes) > 1 and WORLD in codes:
+            # What is decided for all of it says nothing beside its parts.
+            codes.remove(WORLD)
+            in_all -= 1
+        if codes:
+            names = [found.name if (found := status.region(code)) else code for code in codes]
+            lines.append(said % {"places": _named(names, in_all=in_all)})
+    if stage in ("down", "back") and data["still_working"]:
         working = formats.listed([each["name"] for each in data["still_working"]])
         lines.append(
             _("As far as we see, these of the same provider still work: %(services)s.") % {"services": working}
         )
-    if going_on:
+    if stage == "down":
         lines.append(_("Is %(service)s down for you too?") % {"service": service})
+    elif stage == "back":
+        lines.append(_("Is %(service)s back for you?") % {"service": service})
     return lines
 
 
-def _named(names: Sequence[str]) -> str:
-    if len(names) <= MOST_NAMED:
+def _named(names: Sequence[str], *, in_all: int) -> str:
+    if in_all <= MOST_NAMED:
         return formats.listed(names)
-    more = len(names) - MOST_NAMED + 1
+    shown = names[: MOST_NAMED - 1]
+    more = in_all - len(shown)
     others = translation.ngettext("%(count)s more", "%(count)s more", more) % {"count": formats.number(more)}
-    return formats.listed([*names[: MOST_NAMED - 1], others])
+    return formats.listed([*shown, others])
+
+
+def _moment(text: str, told: str, zone: ZoneInfo | None) -> str:
+    """``19:02 (18:02 UTC)``, or ``18:02 UTC``; with the day where it is not that on which it is ``told``."""
+    at, now = datetime.fromisoformat(text), datetime.fromisoformat(told)
+    utc = f"{_clock(at, now)} UTC"
+    return utc if zone is None else f"{_clock(_within(at, zone), _within(now, zone))} ({utc})"
+
+
+def _within(at: datetime, zone: ZoneInfo) -> datetime:
+    # As the formats read it: they know no other zone.
+    return at.astimezone(zone).replace(tzinfo=UTC)
+
+
+def _clock(at: datetime, now: datetime) -> str:
+    return formats.hour(at) if at.date() == now.date() else formats.day_and_hour(at)
+
+
+def _zone(name: str) -> ZoneInfo | None:
+    try:
+        return ZoneInfo(name) if name else None
+    except (KeyError, OSError, ValueError):
+        # One that this machine does not know.
+        return None
+
+
+def notification(
+    message: Mapping[str, Any], words: Words, *, subscription: UUID, event: str, language: str
+) -> dict[str, Any]:
+    """``words`` as a browser shows them: the title, the first lines, and two buttons that send a report."""
+    data, votes = message["data"], words.links[:-1]
+    body = "\n".join(words.lines)
+    shown: dict[str, Any] = {
+        "title": words.title[:200],
+        # A message has some three thousand bytes; a screen shows less.
+        "body": body if len(body.encode()) <= 1200 else body.encode()[:1200].decode(errors="ignore") + "…",
+        # What is told of one incident takes the place of what was, and is heard all the same.
+        "tag": data["incident"]["ref"],
+        "again": True,
+        "url": _path(_localised(data["links"]["incident"], language)),
+        "service": data["subscription"]["service"],
+        "region": data["subscription"]["region"],
+        "language": language,
+    }
+    if votes:
+        kinds = ("working", "down") if _stage(data) == "back" else ("down", "working")
+        shown |= {
+            "actions": [[kind, vote.text] for kind, vote in zip(kinds, votes, strict=True)],
+            # What the answer is sent under: the same for however many copies of this message.
+            "ids": {kind: str(uuid5(subscription, f"{event}/{kind}")) for kind in kinds},
+            "ask": _path(votes[0].url),
+        }
+    return shown
+
+
+def _path(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.path}?{parts.query}" if parts.query else parts.path

@@ -11,17 +11,22 @@ import ipaddress
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from queue import Empty, Queue
+from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
 
+RESOLVE_SECONDS = 5.0
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 10.0
-# Whoever answers a byte at a time is cut off.
+# Whoever answers a byte at a time is cut off, and so is a name with a hundred addresses that all hang.
 WHOLE_SECONDS = 15.0
+MOST_ADDRESSES = 4
 URL_LENGTH = 1000
 # More than an answered challenge needs; what comes beyond is not read.
 BODY_BYTES = 4096
@@ -114,10 +119,19 @@ def _is_public(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
             inner = ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)
         if inner is not None:
             return _is_public(inner)
-    return address.is_global and not address.is_multicast
+        # Of IPv6 this alone is the internet. Python takes for global what no list names as private: addresses of a site
+        # (fec0::/10), IPv4 in older clothes (::127.0.0.1), translation within a network (64:ff9b:1::/48).
+        if address not in _INTERNET:
+            return False
+    elif any(address in network for network in _NOT_FOR_US):
+        return False
+    return address.is_global and not address.is_multicast and not address.is_reserved
 
 
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+_INTERNET = ipaddress.IPv6Network("2000::/3")
+# The relays of 6to4, and the protocols' own addresses, of which Python takes some for global.
+_NOT_FOR_US = (ipaddress.IPv4Network("192.88.99.0/24"), ipaddress.IPv4Network("192.0.0.0/24"))
 
 
 @cache
@@ -134,14 +148,18 @@ class _Connection(http.client.HTTPSConnection):
 
     def connect(self) -> None:
         """Raises ``Refused`` where one address of the name is private: a name that is half ours is no honest one."""
-        found = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
+        end = time.monotonic() + WHOLE_SECONDS
+        found = _resolved(self.host, self.port)
         for *_rest, address in found:
             if not _is_public(ipaddress.ip_address(str(address[0]).partition("%")[0])):
                 _refuse_private()
         failure: OSError | None = None
-        for family, kind, protocol, _name, address in found:
+        for family, kind, protocol, _name, address in found[:MOST_ADDRESSES]:
+            left = end - time.monotonic()
+            if left <= 0:
+                break
             plain = socket.socket(family, kind, protocol)
-            plain.settimeout(CONNECT_SECONDS)
+            plain.settimeout(min(CONNECT_SECONDS, left))
             try:
                 plain.connect(address)
                 plain.settimeout(ANSWER_SECONDS)
@@ -162,3 +180,27 @@ class _Connection(http.client.HTTPSConnection):
             except OSError:
                 # It ended by itself in this moment.
                 return
+
+
+def _resolved(host: str, port: int) -> list[Any]:
+    """Every address of a name. Asked in a thread, since a server of names that never answers is waited for by the
+    resolver for as long as the machine says, half a minute perhaps."""
+    answers: Queue[list[Any] | OSError] = Queue()
+
+    def ask() -> None:
+        try:
+            answers.put(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        except UnicodeError:
+            # A label that is too long, or empty, is none.
+            answers.put(socket.gaierror("no name"))
+        except OSError as error:
+            answers.put(error)
+
+    threading.Thread(target=ask, daemon=True).start()
+    try:
+        found = answers.get(timeout=RESOLVE_SECONDS)
+    except Empty:
+        raise TimeoutError("no answer from the servers of names") from None
+    if isinstance(found, OSError):
+        raise found
+    return found

@@ -77,6 +77,7 @@ def subscribe(
     if Subscription.objects.count() >= MOST_KEPT:
         raise Full
     digest = blake2b(endpoint.encode(), digest_size=16).hexdigest()
+    id = uuid4()
     subscription, _made = Subscription.objects.update_or_create(
         channel=Channel.PUSH,
         target_digest=digest,
@@ -93,7 +94,8 @@ def subscribe(
             "expires_at": now + KEPT,
         },
         create_defaults={
-            "id": uuid4(),
+            "id": id,
+            "group": id,
             "target": endpoint,
             "secret": dict(keys),
             "language": language[:15],

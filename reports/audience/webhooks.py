@@ -1,7 +1,7 @@
 """Messages to programs: signed as Standard Webhooks says, or in the shapes that Slack and Teams take.
 
-The key of a webhook is made of ``SECRET_KEY`` and the subscription's id: nothing that could be stolen is kept, and it
-can be shown once, when the subscription is made.
+The key of a webhook is made of ``SECRET_KEY`` and the id of the group of its subscriptions: nothing that could be
+stolen is kept, and it can be shown once, when it is asked for. One receiver of five services has one key.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from reports.models import Channel
 USER_AGENT = "Outagemap (+webhooks)"
 
 
-def secret_of(subscription: UUID) -> str:
+def secret_of(group: UUID) -> str:
     """The key with which the receiver verifies, as the libraries of Standard Webhooks take it."""
-    return "whsec_" + b64encode(_key(subscription)).decode()
+    return "whsec_" + b64encode(_key(group)).decode()
 
 
-def challenge_of(subscription: UUID) -> str:
+def challenge_of(group: UUID) -> str:
     """What the receiver has to repeat before anything else is sent there."""
-    return salted_hmac("outagemap.webhook.challenge", subscription.hex, algorithm="sha256").hexdigest()
+    return salted_hmac("outagemap.webhook.challenge", group.hex, algorithm="sha256").hexdigest()
 
 
-def is_answered(subscription: UUID, answer: outgoing.Answer) -> bool:
+def is_answered(group: UUID, answer: outgoing.Answer) -> bool:
     """Whether the challenge was repeated: alone, or as ``challenge`` of a JSON object."""
     text = answer.body.decode(errors="replace").strip()
     try:
@@ -42,14 +42,16 @@ def is_answered(subscription: UUID, answer: outgoing.Answer) -> bool:
     except ValueError:
         said = text
     repeated = said.get("challenge") if isinstance(said, dict) else said
-    return isinstance(repeated, str) and hmac.compare_digest(repeated.encode(), challenge_of(subscription).encode())
+    return isinstance(repeated, str) and hmac.compare_digest(repeated.encode(), challenge_of(group).encode())
 
 
-def send_signed(url: str, message: Mapping[str, Any], *, subscription: UUID, event: str) -> outgoing.Answer:
+def send_signed(
+    url: str, message: Mapping[str, Any], *, group: UUID, subscription: UUID, event: str
+) -> outgoing.Answer:
     """Sends ``message`` under an id that is the same for every attempt. Raises what ``outgoing.post`` raises."""
     body = _json(message)
     id, timestamp = f"msg_{uuid5(subscription, event).hex}", str(int(time.time()))
-    signed = hmac.new(_key(subscription), f"{id}.{timestamp}.".encode() + body, hashlib.sha256).digest()
+    signed = hmac.new(_key(group), f"{id}.{timestamp}.".encode() + body, hashlib.sha256).digest()
     return _post(
         url,
         body,
@@ -66,37 +68,50 @@ def send_words(url: str, words: Words, *, channel: str) -> outgoing.Answer:
     return _post(url, _json(teams(words) if channel == Channel.TEAMS else slack(words)), {})
 
 
+# What Slack takes in one section; of such sections 50, where we need two.
+SECTION_CHARACTERS = 3_000
+# What a card of Teams shows at most.
+ACTIONS = 6
+# A line of ours that is longer has a name in it that is no name. Escaped it still fits into a section; the whole stays
+# far below the 28 KB that Teams takes.
+LINE_CHARACTERS = 500
+
+
 def slack(words: Words) -> dict[str, Any]:
     """Blocks, and the text that notifications and others who read this shape show."""
     links = " · ".join(f"<{link.url}|{_escaped(link.text)}>" for link in words.links)
-    body = "\n".join(_escaped(line) for line in words.lines)
     manage = f"<{words.manage.url}|{_escaped(words.manage.text)}>"
+    said = f"*{_escaped(words.title)}*"
+    for line in words.lines:
+        # By whole lines: half of an escape or of a link is something else.
+        if len(said) + len(_escaped(line)) < SECTION_CHARACTERS:
+            said += f"\n{_escaped(line)}"
     return {
         "text": _escaped(words.title),
+        "unfurl_links": False,
         "blocks": [
-            _section(f"*{_escaped(words.title)}*\n{body}"),
-            _section(links),
+            _section(said),
+            *([_section(links)] if links and len(links) <= SECTION_CHARACTERS else []),
             {"type": "context", "elements": [{"type": "mrkdwn", "text": manage}]},
         ],
     }
 
 
 def teams(words: Words) -> dict[str, Any]:
-    """A message with one adaptive card."""
+    """A message with one adaptive card, as the workflow "when a webhook request is received" takes it."""
     said = [{"type": "TextBlock", "text": _plain(line), "wrap": True} for line in words.lines]
     title = {"type": "TextBlock", "text": _plain(words.title), "weight": "Bolder", "size": "Medium", "wrap": True}
+    links = (*words.links[: ACTIONS - 1], words.manage)
     card = {
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
         "type": "AdaptiveCard",
         "version": "1.4",
         "body": [title, *said],
-        "actions": [
-            {"type": "Action.OpenUrl", "title": link.text, "url": link.url} for link in (*words.links, words.manage)
-        ],
+        "actions": [{"type": "Action.OpenUrl", "title": link.text, "url": link.url} for link in links],
     }
     return {
         "type": "message",
-        "summary": words.title,
+        "summary": _short(words.title),
         "attachments": [
             {"contentType": "application/vnd.microsoft.card.adaptive", "contentUrl": None, "content": card}
         ],
@@ -104,17 +119,20 @@ def teams(words: Words) -> dict[str, Any]:
 
 
 def _section(text: str) -> dict[str, Any]:
-    # What Slack takes in one section is 3000 characters.
-    return {"type": "section", "text": {"type": "mrkdwn", "text": text[:2900]}}
+    return {"type": "section", "text": {"type": "mrkdwn", "text": text}}
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= LINE_CHARACTERS else text[: LINE_CHARACTERS - 1] + "…"
 
 
 def _escaped(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return _short(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def _plain(text: str) -> str:
     # A text block reads Markdown: a name is to be no link.
-    return "".join(f"\\{sign}" if sign in "[]*_`#" else sign for sign in text)
+    return "".join(f"\\{sign}" if sign in "[]*_`#" else sign for sign in _short(text))
 
 
 def _post(url: str, body: bytes, headers: Mapping[str, str]) -> outgoing.Answer:
@@ -126,5 +144,5 @@ def _json(data: Mapping[str, Any]) -> bytes:
     return json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def _key(subscription: UUID) -> bytes:
-    return salted_hmac("outagemap.webhook.key", subscription.hex, algorithm="sha256").digest()
+def _key(group: UUID) -> bytes:
+    return salted_hmac("outagemap.webhook.key", group.hex, algorithm="sha256").digest()

@@ -1,6 +1,6 @@
 """The tables. Import models from here."""
 
-from reports.models.audience import ApiKey, Channel, Delivery, Notice, Scope, Severity, Subscription, Wish
+from reports.models.audience import ApiKey, Channel, Delivery, Notice, Refusal, Scope, Severity, Subscription, Wish
 from reports.models.catalogue import (
     Category,
     Problem,
@@ -60,6 +60,7 @@ __all__ = [
     "Provider",
     "Quarantine",
     "RefCounter",
+    "Refusal",
     "Region",
     "RegionalOutage",
     "Relapse",

@@ -74,10 +74,14 @@ class Subscription(models.Model):
     ``target`` is where to (for web push the address that the browser's push service gave), ``secret`` what the channel
     needs beside it. Nothing is sent before ``confirmed_at``; past ``expires_at`` it is deleted. ``worst`` is the worst
     state of the region since it was made: what is no news is not told (outages are told by :class:`Notice` instead).
-    ``language`` is that of the page it was made on. The key of a signed webhook is made of ``id``, not kept.
+    ``language`` is that of the page it was made on, ``time_zone`` that of the browser, where it said so.
+
+    What was asked for at once, five services perhaps, is one ``group``: one question, one link, and for a signed
+    webhook one key, which is made of ``group`` and not kept. ``failures`` counts the attempts since one last succeeded.
     """
 
     id = models.UUIDField(primary_key=True)
+    group = models.UUIDField(db_index=True)
     channel = models.CharField(max_length=10, choices=Channel)
     target = models.TextField()
     # A unique key over long texts would be an index of long texts.
@@ -88,10 +92,13 @@ class Subscription(models.Model):
     region = models.ForeignKey(Region, on_delete=models.CASCADE, related_name="+")
     severity = models.CharField(max_length=12, blank=True)
     language = models.CharField(max_length=15, default="en")
+    time_zone = models.CharField(max_length=64, blank=True)
     worst = models.CharField(max_length=12, default="normal")
     created_at = models.DateTimeField()
     confirmed_at = models.DateTimeField(null=True, blank=True)
+    paused_at = models.DateTimeField(null=True, blank=True)
     expires_at = models.DateTimeField(null=True, blank=True, db_index=True)
+    failures = models.PositiveSmallIntegerField(default=0)
 
     class Meta:
         ordering = ["-created_at"]
@@ -101,9 +108,17 @@ class Subscription(models.Model):
                 name="one_subscription_per_target_and_wish",
             ),
         ]
+        indexes = [models.Index(fields=["channel", "target_digest"], name="subscriptions_of_one_address")]
 
     def __str__(self) -> str:
         return f"{self.channel}: {self.wish}, {self.service_id}, {self.region_id}"
+
+
+class Refusal(models.Model):
+    """An address whose holder wants no further question. Only a keyed digest of it is kept, which names nobody."""
+
+    digest = models.CharField(max_length=32, primary_key=True)
+    created_at = models.DateTimeField()
 
 
 class Notice(models.Model):

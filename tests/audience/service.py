@@ -7,6 +7,8 @@ import ssl
 import threading
 import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -63,6 +65,8 @@ class PushService:
         self.answers: dict[str, tuple[int, dict[str, str]]] = {}
         self.seconds: dict[str, float] = {}
         self.bodies: dict[str, bytes] = {}
+        self.drips: set[str] = set()
+        self.heard: Callable[[str], object] = lambda path: None
         service = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -72,7 +76,10 @@ class PushService:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 service.received.append(Received(self.path, headers, body))
+                service.heard(self.path)
                 time.sleep(service.seconds.get(self.path, 0))
+                if self.path in service.drips:
+                    self._drip()
                 status, extra = service.answers.get(self.path, (201, {}))
                 self.send_response(status)
                 said = service.bodies.get(self.path, b"")
@@ -80,6 +87,13 @@ class PushService:
                     self.send_header(name, value)
                 self.end_headers()
                 self.wfile.write(said)
+
+            def _drip(self) -> None:
+                """The beginning of an answer without an end, a byte at a time."""
+                with suppress(OSError):
+                    for _ in range(200):
+                        self.wfile.write(b"X")
+                        time.sleep(0.1)
 
             def log_message(self, format: str, *args: object) -> None:
                 pass
@@ -90,7 +104,8 @@ class PushService:
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         tls.load_cert_chain(self.certificate)
         self.server.socket = tls.wrap_socket(self.server.socket, server_side=True)
-        self.origin = f"https://localhost:{self.server.server_address[1]}"
+        self.port = int(self.server.server_address[1])
+        self.origin = f"https://localhost:{self.port}"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def close(self) -> None:

@@ -28,7 +28,7 @@ MINUTE = timedelta(minutes=1)
 
 def ask(service: PushService, path: str = "/hook", *, channel: str = "webhook", **more: Any) -> alerts.Asked:
     wanted: dict[str, Any] = {
-        "service": "whatsapp",
+        "services": ["whatsapp"],
         "region": "001",
         "severity": "minor",
         "language": "en",
@@ -54,10 +54,14 @@ def send(after: timedelta = timedelta(0)) -> Sent:
     return deliveries.send_due(compose=alerts.message, now=lambda: REAL + after)
 
 
-def tell(after: timedelta = timedelta(0)) -> Sent:
+def find(after: timedelta = timedelta(0)) -> int:
     snapshots.forget()
     deliveries.tidy(now=REAL + after)
-    alerts.find(now=REAL + after, site=NOW, incident_json=incident_json)
+    return alerts.find(now=REAL + after, site=NOW, incident_json=incident_json)
+
+
+def tell(after: timedelta = timedelta(0)) -> Sent:
+    find(after)
     return send(after)
 
 
@@ -396,7 +400,9 @@ def test_a_webhook_is_not_confirmed_by_its_link(
         ({"channel": "pigeon"}, "kind"),
         ({"channel": "push"}, "kind"),
         ({"severity": "some"}, "kind"),
-        ({"service": "nobody"}, "place"),
+        ({"services": ["nobody"]}, "place"),
+        ({"services": ["whatsapp", "nobody"]}, "place"),
+        ({"services": []}, "place"),
         ({"region": "XX"}, "place"),
         ({"target": "http://example.org/hook"}, "target"),
         ({"target": "https://user:password@example.org/hook"}, "target"),
@@ -408,11 +414,11 @@ def test_a_webhook_is_not_confirmed_by_its_link(
         ({"target": ""}, "target"),
     ],
 )
-def test_what_cannot_be_told_is_refused(world: World, change: dict[str, str], why: str) -> None:
-    good = {
+def test_what_cannot_be_told_is_refused(world: World, change: dict[str, Any], why: str) -> None:
+    good: dict[str, Any] = {
         "channel": "webhook",
         "target": "https://example.org/hook",
-        "service": "whatsapp",
+        "services": ["whatsapp"],
         "region": "GB",
         "severity": "minor",
         "language": "en",
@@ -432,8 +438,8 @@ def test_nobodys_address_is_filled_with_questions(world: World, push_service: Pu
 
 def test_the_same_wish_again_asks_nothing_again_and_tells_no_key(world: World, push_service: PushService) -> None:
     ask(push_service)
-    again: dict[str, Any] = {"service": "whatsapp", "region": "001", "severity": "minor", "language": "en", "now": REAL}
-    assert alerts.subscribe(channel="webhook", target=push_service.origin + "/hook", **again) is None
+    again: dict[str, Any] = {"services": ["whatsapp"], "region": "001", "severity": "minor", "language": "en"}
+    assert alerts.subscribe(channel="webhook", target=push_service.origin + "/hook", now=REAL, **again) is None
     assert Delivery.objects.count() == 1
 
 

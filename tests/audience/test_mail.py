@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import email
 import email.policy
 import re
 import socket
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from email.message import EmailMessage
 from typing import Any
@@ -19,8 +21,8 @@ from pytest_django.fixtures import Settings
 
 from reports.audience import alerts
 from reports.audience.deliveries import Sent
-from reports.models import Delivery, Incident, Subscription
-from tests.audience.test_alerts import MINUTE, REAL, down, resolve, tell
+from reports.models import Delivery, Incident, Service, Subscription
+from tests.audience.test_alerts import MINUTE, REAL, back, down, resolve, tell
 from tests.status import making
 from tests.status.making import World
 
@@ -34,6 +36,9 @@ class Mailbox:
         self.received: list[EmailMessage] = []
         self.recipients: list[str] = []
         self.answer = ""
+        self.verdict = "250 OK"
+        self.seconds = 0.0
+        self.port = 0
         self.signed_in: list[str] = []
 
     async def handle_RCPT(self, server: Any, session: Any, envelope: Any, address: str, options: Any) -> str:
@@ -47,7 +52,8 @@ class Mailbox:
         assert isinstance(message, EmailMessage)
         self.received.append(message)
         self.recipients += envelope.rcpt_tos
-        return "250 OK"
+        await asyncio.sleep(self.seconds)
+        return self.verdict
 
     def authenticate(self, server: Any, session: Any, envelope: Any, mechanism: str, data: Any) -> AuthResult:
         assert isinstance(data, LoginPassword)
@@ -55,28 +61,34 @@ class Mailbox:
         return AuthResult(success=data.password == b"opensesame")
 
 
-@pytest.fixture
-def mailbox(settings: Settings) -> Iterator[Mailbox]:
-    box = Mailbox()
+@contextmanager
+def serving(box: Mailbox, *, open_to_all: bool = False) -> Iterator[int]:
+    """The port on which a server takes mail for ``box``, from whoever signs in."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    controller = Controller(
-        box, hostname="127.0.0.1", port=port, authenticator=box.authenticate, auth_require_tls=False
-    )
+    known: dict[str, Any] = {"authenticator": box.authenticate, "auth_require_tls": False}
+    controller = Controller(box, hostname="127.0.0.1", port=port, **({} if open_to_all else known))
     controller.start()
-    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", port
-    settings.EMAIL_HOST_USER, settings.EMAIL_HOST_PASSWORD = "outagemap", "opensesame"
-    settings.EMAIL_USE_TLS = settings.EMAIL_USE_SSL = False
-    settings.EMAIL_FROM = "Outagemap <alerts@example.net>"
-    settings.SITE_URL = "https://outages.example"
-    yield box
+    yield port
     controller.stop()
+
+
+@pytest.fixture
+def mailbox(settings: Settings) -> Iterator[Mailbox]:
+    box = Mailbox()
+    with serving(box) as port:
+        settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", port
+        settings.EMAIL_HOST_USER, settings.EMAIL_HOST_PASSWORD = "outagemap", "opensesame"
+        settings.EMAIL_USE_TLS = settings.EMAIL_USE_SSL = False
+        settings.EMAIL_FROM = "Outagemap <alerts@example.net>"
+        settings.SITE_URL = "https://outages.example"
+        yield box
 
 
 def ask(**more: Any) -> alerts.Asked:
     wanted: dict[str, Any] = {
-        "service": "whatsapp",
+        "services": ["whatsapp"],
         "region": "GB-ENG",
         "severity": "minor",
         "language": "en",
@@ -270,7 +282,7 @@ def test_without_a_server_mail_is_not_offered(
 def test_what_is_no_address_is_refused(world: World, mailbox: Mailbox, target: str) -> None:
     with pytest.raises(alerts.Refused, match="target"):
         alerts.subscribe(
-            channel="mail", target=target, service="whatsapp", region="GB", severity="minor", language="en", now=REAL
+            channel="mail", target=target, services=["whatsapp"], region="GB", severity="minor", language="en", now=REAL
         )
 
 
@@ -289,3 +301,78 @@ def test_an_arabic_message_reads_from_the_right(world: World, mailbox: Mailbox) 
     tell()
     assert 'lang="ar" dir="rtl"' in html(mailbox.received[0])
     assert "https://outages.example/ar/" in plain(mailbox.received[0])
+
+
+@pytest.mark.parametrize(
+    ("verdict", "sent", "fault"),
+    [
+        ("554 no such words here", Sent(given_up=1), "the mail server refused the message (554)"),
+        ("452 the disk is full", Sent(failed=1), "the mail server put the message off (452)"),
+    ],
+)
+def test_a_refused_message_lies_at_the_desk_and_one_put_off_is_tried_again(
+    world: World, mailbox: Mailbox, verdict: str, sent: Sent, fault: str
+) -> None:
+    mailbox.verdict = verdict
+    ask()
+    assert tell() == sent
+    assert Delivery.objects.get().fault == fault
+
+
+def test_a_name_with_a_line_break_makes_no_header(world: World, mailbox: Mailbox) -> None:
+    confirmed(mailbox)
+    Service.objects.filter(pk=world.whatsapp.pk).update(name="What\r\nBcc: eve@example.org\r\n\r\n<b>App</b>")
+    down(world)
+    assert tell() == Sent(delivered=1)
+    (message,) = mailbox.received
+    assert message["Bcc"] is None
+    assert mailbox.recipients == [TO, TO]
+    assert message["Subject"] == "What Bcc: eve@example.org <b>App</b> is down in England"
+    assert "<b>" not in html(message)
+
+
+def test_the_message_has_a_reader_in_mind_and_nothing_that_watches_them(world: World, mailbox: Mailbox) -> None:
+    confirmed(mailbox, time_zone="Europe/Berlin")
+    down(world)
+    tell()
+    (message,) = mailbox.received
+    # 18:02 UTC is two hours later there in April.
+    assert "Since about 20:02 (18:02 UTC)." in plain(message)
+    body = html(message)
+    for what in ("<img", "<script", "<link", "url(", "@import", "http://"):
+        assert what not in body
+    assert set(re.findall(r'href="(https://[^/"]*)', body)) == {"https://outages.example"}
+    # Both buttons are in reach of a thumb, and what they say is in the plain part too.
+    for words in ("Yes, it is down for me", "No, it works", "Change or stop these messages"):
+        assert words in body
+        assert words in plain(message)
+
+
+def test_an_outage_that_comes_back_asks_whether_it_is_back(world: World, mailbox: Mailbox) -> None:
+    confirmed(mailbox)
+    incident = down(world)
+    tell()
+    incident.regions.update(recovering_at=making.at("19:30"))
+    assert tell(30 * MINUTE) == Sent(delivered=1)
+    message = mailbox.received[1]
+    assert message["Subject"] == "WhatsApp seems to come back in England"
+    assert "Is WhatsApp back for you?" in plain(message)
+    assert "?region=GB-ENG&kind=working&back=1" in plain(message)
+
+
+def test_who_asked_for_a_region_is_done_when_it_is_back_though_it_goes_on_elsewhere(
+    world: World, mailbox: Mailbox
+) -> None:
+    confirmed(mailbox)
+    incident = down(world, "GB-ENG", "BR-SP")
+    tell()
+    back(incident.regions.get(region_code="GB-ENG"))
+    # As soon as the end of all of it would be told.
+    assert tell(5 * MINUTE) == Sent(delivered=1)
+    message = mailbox.received[1]
+    assert message["Subject"] == "WhatsApp seems to be back in England"
+    assert "Down from about 18:02 UTC until about 19:40 UTC." in plain(message)
+    assert "Is WhatsApp back for you?" in plain(message)
+    # What follows elsewhere is no news here.
+    resolve(incident)
+    assert tell(60 * MINUTE) == Sent()

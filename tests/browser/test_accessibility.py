@@ -33,6 +33,11 @@ PAGES = (
     "/embed/whatsapp/",
     "/embed/whatsapp/?region=GB-ENG&theme=dark",
     "/ar/services/whatsapp/",
+    "/alerts/",
+    "/alerts/?service=whatsapp&service=zoom&country=GB&channel=webhook",
+    "/ar/alerts/?service=whatsapp",
+    "/alerts/no-such-link/",
+    "/services/whatsapp/ask/?region=001&kind=working&back=1",
 )
 AXE = Path(axe_playwright_python.__file__).with_name("axe.min.js").read_text(encoding="utf-8")
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]

@@ -41,6 +41,8 @@ ASKED = {
     "/regions.json": ("country",),
     "/embed/whatsapp/": ("region", "theme"),
     "/developers/": ("service",),
+    "/alerts/": ("service", "country", "region", "severity", "channel", "target", "for", "time_zone"),
+    "/services/whatsapp/ask/": ("region", "kind", "back"),
 }
 
 

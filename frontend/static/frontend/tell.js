@@ -7,7 +7,8 @@ export const canBeTold = () => "serviceWorker" in navigator && "PushManager" in 
 
 const bytes = (text) => Uint8Array.from(atob(text.replace(/-/g, "+").replace(/_/g, "/")), (sign) => sign.charCodeAt(0));
 
-async function subscribed(root) {
+/** The subscription of this browser at its push service, for the present key of the site. */
+export async function subscribed(root) {
   // Waited for until it is at work: a subscription belongs to one that is.
   await navigator.serviceWorker.register(`${root}sw.js`, { scope: root });
   const registration = await navigator.serviceWorker.ready;
