@@ -325,7 +325,10 @@ class IncidentShape(Shape[Any]):
     previously_affected_regions = serializers.ListField(child=_CodeField(), source="previously_affected")
     siblings = SiblingShape(many=True)
     echo_of = serializers.CharField(allow_null=True, help_text="Ref of the incident that explains it.")
-    merged_into = serializers.CharField(allow_null=True)
+    merged_into = serializers.CharField(allow_null=True, help_text="Ref of the incident that tells the rest.")
+    split_from = serializers.CharField(
+        allow_null=True, help_text="Ref of the incident that an administrator told these regions apart from."
+    )
     statements = StatementShape(many=True)
     evidence = EvidenceShape(allow_null=True)
 
