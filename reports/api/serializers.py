@@ -11,6 +11,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.renderers import JSONRenderer
 
+from reports.incidents.timeline import EntryKind
 from reports.status.answers import IncidentStatus, MapStatus, RegionState, ShownRegion
 
 STATES = ("normal", "down", "recovering", "restored", "unknown")
@@ -437,7 +438,13 @@ class TimelineLineShape(Shape[Any]):
 
     at = serializers.DateTimeField()
     recorded_at = serializers.DateTimeField(help_text="When we knew it.")
-    kind = serializers.CharField()
+    kind = serializers.CharField(
+        help_text="What happened. Of regions: "
+        + ", ".join(f"`{kind}`" for kind in EntryKind.values if kind.startswith("region_"))
+        + "; of the whole: "
+        + ", ".join(f"`{kind}`" for kind in EntryKind.values if not kind.startswith("region_"))
+        + ". New kinds may be added."
+    )
     region = _CodeField(allow_null=True)
     text = serializers.CharField()
     source = TimelineSourceShape(source="*")  # type: ignore[assignment]

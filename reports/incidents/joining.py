@@ -153,8 +153,10 @@ def unmerge(act: Act, both: dict[int, Incident], *, reason: str, by: User, at: d
     incident, other = both[act.incident_id], both[act.other_id or 0]
     brought = {row.region_code: row for row in incident.regions.prefetch_related("relapses")}
     was_open = other.resolved_at is None
+    joined_rows = {row.region_code: row for row in other.regions.prefetch_related("relapses")}
     for facts in act.facts["rows"]:
-        rows.part(other, facts, brought.get(facts["region"]))
+        if facts["region"] in joined_rows:
+            rows.part(joined_rows[facts["region"]], facts, brought.get(facts["region"]))
     if act.facts["was"]["open"] and act.facts["was"]["into"]["resolved_at"]:
         # The engine went on with the one that was open: where more went down since, that was part of it.
         joined, others = {facts["region"] for facts in act.facts["rows"]}, act.facts["others"]

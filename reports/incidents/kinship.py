@@ -30,22 +30,49 @@ def hold_detector() -> None:
 
 def relatives(ids: Iterable[int]) -> set[int]:
     """The incidents with these ids, and all that any of them was merged with, split from or split into."""
+    return set(_links(ids))
+
+
+def families(ids: Iterable[int]) -> list[tuple[int, ...]]:
+    """The same by what belongs together: each incident in one family, alone where nobody merged or split it."""
+    links = _links(ids)
+    found: list[tuple[int, ...]] = []
+    left = set(links)
+    while left:
+        family: set[int] = set()
+        near = {min(left)}
+        while near:
+            family |= near
+            near = {other for one in near for other in links[one]} - family
+        left -= family
+        found.append(tuple(sorted(family)))
+    return found
+
+
+def _links(ids: Iterable[int]) -> dict[int, set[int]]:
+    """Who was merged or split with whom, around these incidents as far as it reaches."""
+    links: dict[int, set[int]] = {}
     known: set[int] = set()
     new = set(ids)
     while new:
         known |= new
         around = Incident.objects.filter(Q(pk__in=new) | Q(merged_into__in=new) | Q(split_from__in=new)).order_by()
-        links = around.values_list("pk", "merged_into_id", "split_from_id")
-        new = {pk for link in links for pk in link if pk is not None} - known
-    return known
+        for pk, *others in around.values_list("pk", "merged_into_id", "split_from_id"):
+            links.setdefault(pk, set())
+            for other in others:
+                if other is not None:
+                    links[pk].add(other)
+                    links.setdefault(other, set()).add(pk)
+        new = set(links) - known
+    return links
 
 
-def told_in(incident_id: int, field: str = "incident") -> Q:
-    """Rows (by their ``field``) of this incident and of those that were merged into it, one after the other."""
-    told = Q(**{field: incident_id})
+def told_in(*ids: int) -> QuerySet[Incident]:
+    """These incidents and those that were merged into one of them, one after the other."""
+    found = Q(pk__in=ids)
     for depth in range(1, 4):
-        told |= Q(**{field + "__merged_into" * depth: incident_id})
-    return told
+        found |= Q(**{"__".join(["merged_into"] * depth) + "__in": ids})
+    return Incident.objects.filter(found).order_by()
 
 
 def open_of(service_id: int) -> QuerySet[Incident]:

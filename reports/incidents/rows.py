@@ -233,9 +233,9 @@ def join(into: RegionalOutage | None, brought: RegionalOutage, *, owner: Inciden
     else:
         row, relapses, facts["later"] = _joined(into, mine, brought, theirs)
     row.save()
-    _write_relapses(row, relapses)
+    _write_relapses(row, mine, relapses)
     facts["after"] = kept(row)
-    facts["relapses_after"] = [_kept_relapse(one) for one in row.relapses.all()]
+    facts["relapses_after"] = [_kept_relapse(one) for one in relapses]
     return row, facts
 
 
@@ -268,38 +268,30 @@ def _joined(
     return into, relapses, "brought" if brought_is_later else "own"
 
 
-def part(
-    owner: Incident, facts: Kept, brought: RegionalOutage | None
-) -> tuple[RegionalOutage | None, RegionalOutage | None]:
-    """The two rows again that :func:`join` made one: the owner's, and the one that had been ``brought``.
+def part(row: RegionalOutage, facts: Kept, brought: RegionalOutage | None) -> None:
+    """Makes the ``row`` that :func:`join` made of two rows the owner's again, and the other the one that was ``brought``.
 
     What was decided since belongs to whichever of them was the later one.
     """
-    row = owner.regions.filter(region_code=facts["region"]).first()
-    if row is None:
-        return None, brought
     since = kept(row)
     changed = since != facts["after"]
-    relapses = [_kept_relapse(one) for one in row.relapses.all()]
-    news = [one for one in relapses if one not in facts["relapses_after"]]
+    known = list(row.relapses.all())
+    news = [one for one in map(_kept_relapse, known) if one not in facts["relapses_after"]]
     own_relapses = list(facts["relapses"])
     if brought is not None and (changed or news) and facts["later"] == "brought":
         _pass_on(brought, facts["after"], since)
-        own = [_kept_relapse(one) for one in brought.relapses.all()]
-        _write_relapses(brought, [_relapse_of(one) for one in (*own, *news)])
+        own = list(brought.relapses.all())
+        _write_relapses(brought, own, [*own, *map(_relapse_of, news)])
         brought.save()
     if facts["before"] is None:
         row.delete()
-        return None, brought
-    if facts["later"] == "own" and (changed or news):
-        before = {**facts["before"], **{n: since[n] for n in since if since[n] != facts["after"][n]}}
-        put_back(row, before)
+        return
+    put_back(row, facts["before"])
+    if facts["later"] == "own":
         own_relapses += news
-    else:
-        put_back(row, facts["before"])
-    _write_relapses(row, [_relapse_of(one) for one in own_relapses])
+        put_back(row, since, [name for name in since if since[name] != facts["after"][name]])
     row.save()
-    return row, brought
+    _write_relapses(row, known, map(_relapse_of, own_relapses))
 
 
 def keep(row: RegionalOutage) -> Kept:
@@ -327,13 +319,13 @@ def hand_over(row: RegionalOutage, before: Kept | None, *, to: Incident) -> None
             theirs.peak_at, theirs.peak_reports = None, 0
         news = [_copied(one) for one in since[1:]]
     theirs.save()
-    _write_relapses(theirs, news)
+    _write_relapses(theirs, list(theirs.relapses.all()), news)
     if before is None:
         row.delete()
         return
     put_back(row, before["row"])
     row.save()
-    _write_relapses(row, [_relapse_of(one) for one in before["relapses"]])
+    _write_relapses(row, relapses, map(_relapse_of, before["relapses"]))
 
 
 def _pass_on(row: RegionalOutage, after: Kept, since: Kept) -> None:
@@ -358,12 +350,13 @@ def _relapse_of(before: Kept) -> Relapse:
     return Relapse(**{name: value_of(before, name) for name in _RELAPSE})
 
 
-def _write_relapses(row: RegionalOutage, relapses: Iterable[Relapse]) -> None:
-    """Makes these the row's relapses; those that are there already stay the rows they are."""
+def _write_relapses(row: RegionalOutage, known: Iterable[Relapse], relapses: Iterable[Relapse]) -> None:
+    """Makes ``relapses`` the row's, which had the ``known`` ones; of those, what stays is the row of the table it is."""
     wanted = {tuple(sorted(_kept_relapse(one).items())): one for one in relapses}
-    for one in row.relapses.all():
+    for one in known:
         if wanted.pop(tuple(sorted(_kept_relapse(one).items())), None) is None:
             one.delete()
     for one in wanted.values():
-        one.outage = row
-    Relapse.objects.bulk_create(sorted(wanted.values(), key=lambda one: one.reopened_at))
+        one.pk, one.outage = None, row
+    if wanted:
+        Relapse.objects.bulk_create(sorted(wanted.values(), key=lambda one: one.reopened_at))

@@ -283,6 +283,7 @@ class IncidentStatus:
     evidence: EvidenceFigures | None
     statements: tuple[StatementFacts, ...] = ()
     group_incidents: tuple[str, ...] = ()
+    split_from: str | None = None
 
 
 @dataclass(frozen=True)

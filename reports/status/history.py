@@ -243,7 +243,7 @@ def _incident_regions(ref: str) -> tuple[RegionalOutageStatus, ...]:
     spoke = {
         evidence.region_id: evidence
         for evidence in Evidence.objects.filter(
-            kinship.told_in(row.pk), decision__in=("opened", "reopened"), region__isnull=False
+            incident__in=kinship.told_in(row.pk), decision__in=("opened", "reopened"), region__isnull=False
         )
         .select_related("region")
         .order_by("decided_at", "id")

@@ -91,7 +91,9 @@ def told_changes(incident_id: int) -> dict[int, list[Change]]:
 
     The timelines of those that were merged into it say it of the regions that they brought.
     """
-    entries = TimelineEntry.objects.filter(kinship.told_in(incident_id), kind__in=_TOLD, region__isnull=False)
+    entries = TimelineEntry.objects.filter(
+        incident__in=kinship.told_in(incident_id), kind__in=_TOLD, region__isnull=False
+    )
     told: dict[int, list[Change]] = {}
     for region, kind, at in entries.values_list("region_id", "kind", "at"):
         if region is not None:
