@@ -151,7 +151,7 @@ def test_what_was_done_on_top_has_to_be_taken_back_first(
         earlier.pk, "BR-SP", state="restored", at=world.at(62), reason="x", by=duty, now=world.at(63)
     )
     statements.add_statement(earlier.pk, text="Oh.", said_at=world.at(62), by=duty, now=world.at(63))
-    with pytest.raises(ConflictError, match="on top of it.*2026-03-18 13:03 UTC .overridden"):
+    with pytest.raises(ConflictError, match=r"on top of it.*2026-03-18 13:03 UTC .overridden"):
         undo.undo(merged.pk, by=duty, at=world.at(64))
     undo.undo(Act.objects.get(kind="overridden").pk, by=duty, at=world.at(65))
     undo.undo(merged.pk, by=duty, at=world.at(66))
