@@ -19,12 +19,14 @@ from reports.detection.calibration import shifted
 from reports.detection.confidence import signs_of
 from reports.detection.decisions import Decision, DecisionKind, SiblingCheck
 from reports.incidents import kinship
+from reports.incidents.acting import is_open
 from reports.incidents.cells import Cells
 from reports.incidents.notes import Notes, finite
 from reports.incidents.refs import next_ref
 from reports.incidents.reviewed import site_shift
 from reports.incidents.rows import relapse
 from reports.incidents.timeline import EntryKind
+from reports.incidents.whose import Whose
 from reports.models import Incident, OutageGroup, RegionalOutage, Relapse, TimelineEntry
 
 log = logging.getLogger(__name__)
@@ -73,11 +75,7 @@ class _Pen:
     def __init__(self, cells: Cells, now: datetime) -> None:
         self.cells = cells
         self.notes = Notes(cells, now)
-        self.incidents: dict[str, Incident] = {}
-        self.by_id: dict[int, Incident] = {}
-        self.parts: dict[int, list[Incident]] = {}
-        # The one open incident of a service; a part of it only where that is all that is open.
-        self.open_of_service: dict[int, Incident] = {}
+        self.whose = Whose()
         self.rows: dict[tuple[int, int], RegionalOutage] = {}
         self.reopened: dict[int, datetime] = {}
         # When each incident began as the engine sees it, by id.
@@ -96,8 +94,8 @@ class _Pen:
         related = kinship.relatives(concerned.values_list("pk", flat=True))
         rows = Incident.objects.filter(pk__in=related).select_for_update(of=("self",), no_key=True)
         for incident in rows.select_related("group").order_by("id"):
-            self._know(incident)
-        ids = list(self.by_id)
+            self.whose.know(incident)
+        ids = list(self.whose.by_id)
         # Of an incident that ends every region is asked; else only those that something was decided of.
         ending = [d.service for d in decisions if d.kind is DecisionKind.RESOLVED]
         regions = {self.cells.region_ids[decision.region] for decision in decisions if decision.region >= 0}
@@ -119,14 +117,15 @@ class _Pen:
         if decision.kind is DecisionKind.ECHO:
             self._echo(decision, at)
             return
-        known = self._incident(decision)
+        known = self.whose.told(decision.incident, self.cells.service_ids[decision.service])
         if known is None:
             if decision.kind not in (DecisionKind.OPENED, DecisionKind.REOPENED):
                 log.warning("a decision about an incident nobody knows: %s %s", decision.kind, decision.incident)
                 return
             known = self._open(decision, at)
-        holder = self._holder(known, decision)
-        concerned = [holder, *(part for part in self._open_parts(known) if part is not holder)]
+        region_id = self.cells.region_ids[decision.region] if decision.region >= 0 else None
+        holder = self.whose.holder(known, region_id, self.rows)
+        concerned = [holder, *(part for part in self.whose.open_parts(known) if part is not holder)]
         for incident in concerned if decision.region < 0 else [holder]:
             if incident.rejected_at or incident.merged_at:
                 self._let_go(incident, decision, at)
@@ -150,58 +149,6 @@ class _Pen:
 
     # --- incidents ---
 
-    def _know(self, incident: Incident) -> None:
-        self.incidents[incident.key] = incident
-        self.by_id[incident.pk] = incident
-        if incident.split_from_id is not None:
-            self.parts.setdefault(incident.split_from_id, []).append(incident)
-        if _is_open(incident) and (incident.split_from_id is None or incident.service_id not in self.open_of_service):
-            self.open_of_service[incident.service_id] = incident
-
-    def _incident(self, decision: Decision) -> Incident | None:
-        known = self.incidents.get(decision.incident)
-        if known is not None:
-            return known
-        # An engine that lost its memory opens under a new key what the tables know as open: it is the same outage.
-        going_on = self.open_of_service.get(self.cells.service_ids[decision.service])
-        return None if going_on is None else self._root(going_on)
-
-    def _root(self, incident: Incident) -> Incident:
-        """The one that it was split off from in the beginning."""
-        while incident.split_from_id is not None:
-            incident = self.by_id[incident.split_from_id]
-        return incident
-
-    def _open_parts(self, incident: Incident) -> list[Incident]:
-        """The open parts of an incident, and those of what it was merged into."""
-        found: list[Incident] = []
-        seen, waiting = set(), [incident]
-        while waiting:
-            one = waiting.pop()
-            if one.pk in seen:
-                continue
-            seen.add(one.pk)
-            waiting += self.parts.get(one.pk, ())
-            if one.merged_into_id in self.by_id:
-                waiting.append(self.by_id[one.merged_into_id])
-            if one.split_from_id is not None and one is not incident and _is_open(one):
-                found.append(one)
-        return sorted(found, key=lambda part: part.pk)
-
-    def _holder(self, incident: Incident, decision: Decision) -> Incident:
-        """Whose the decision is: that of the part which has its region, or of what the incident was merged into."""
-        region_id = self.cells.region_ids[decision.region] if decision.region >= 0 else None
-        seen: set[int] = set()
-        while incident.pk not in seen:
-            seen.add(incident.pk)
-            parts = self.parts.get(incident.pk, ())
-            part = next((p for p in parts if (p.pk, region_id) in self.rows and p.pk not in seen), None)
-            incident = part or self.by_id.get(incident.merged_into_id or 0) or incident
-        if incident.rejected_at and region_id is not None and (incident.pk, region_id) not in self.rows:
-            # What is left of it was no outage; what goes down now belongs to the part that was one.
-            return next((p for p in self._open_parts(incident) if not p.rejected_at), incident)
-        return incident
-
     def _open(self, decision: Decision, at: datetime) -> Incident:
         service_id = self.cells.service_ids[decision.service]
         onset_at = min(_instant(decision.onset) or at, at)
@@ -216,7 +163,7 @@ class _Pen:
                 "confidence": UNSAID_CONFIDENCE if decision.confidence is None else self._sure(decision.confidence),
             },
         )
-        self._know(incident)
+        self.whose.know(incident)
         if opened:
             facts = {"onset_at": onset_at.isoformat(), "regions": 0}
             self.detections[incident.pk] = self.notes.tell(incident, EntryKind.DETECTED, at, facts=facts)
@@ -238,7 +185,7 @@ class _Pen:
             self._siblings(incident, decision.siblings, at)
 
     def _scope(self, decision: Decision) -> dict[str, Any]:
-        upstream = self._told(decision.upstream)
+        upstream = self.whose.merged(decision.upstream)
         if upstream is None:
             return {"scope": decision.scope}
         name = self.cells.service_names[self.cells.service_index[upstream.service_id]]
@@ -326,10 +273,7 @@ class _Pen:
     ) -> None:
         ends = [row.restored_at or row.unknown_at or at for row in rows]
         incident.resolved_at = max(incident.onset_at, *(ends or [at]))
-        if self.open_of_service.get(incident.service_id) is incident:
-            del self.open_of_service[incident.service_id]
-            for part in self._open_parts(incident):
-                self.open_of_service[part.service_id] = part
+        self.whose.closed(incident)
         # At once, not with the rest: the service's next incident may open in this same minute.
         incident.save(update_fields=["resolved_at"])
         restored = sum(row.restored_at is not None for row in rows)
@@ -347,12 +291,10 @@ class _Pen:
             return True
         if at <= incident.resolved_at:
             return False
-        going_on = self.open_of_service.get(incident.service_id)
-        if going_on is not None and self._root(going_on) is not self._root(incident):
+        if not self.whose.may_open(incident):
             return False
         incident.resolved_at = None
-        if going_on is None or incident.split_from_id is None:
-            self.open_of_service[incident.service_id] = incident
+        self.whose.opened(incident)
         self.notes.touch(incident)
         self.notes.tell(incident, EntryKind.REOPENED, at)
         return True
@@ -360,11 +302,11 @@ class _Pen:
     def _settle(self) -> None:
         """Has every incident begin when the engine says, or with the earliest of its regions where it says nothing."""
         rows = RegionalOutage.objects.filter(incident_id__in=self.notes.incidents, withdrawn_at=None).order_by()
-        joined = {incident.merged_into_id for incident in self.by_id.values()}
+        joined = {incident.merged_into_id for incident in self.whose.by_id.values()}
         for pk, onset_at in rows.values_list("incident_id").annotate(Min("onset_at")):
             incident = self.notes.incidents[pk]
             # The engine does not know that its incident is told as several, or that it was part of an earlier one.
-            apart = incident.split_from_id is not None or self.parts.get(pk)
+            apart = incident.split_from_id is not None or self.whose.parts.get(pk)
             began_at = onset_at if apart else self.began.get(pk, onset_at)
             if pk in joined:
                 began_at = min(began_at, incident.onset_at)
@@ -372,16 +314,13 @@ class _Pen:
 
     def _end_parts(self) -> None:
         """Ends what was split, the original too, when each of its regions is back: the engine ends the whole only."""
-        touched = {self.by_id[owner] for owner, _ in self.notes.rows if owner in self.by_id}
-        split = [one for one in touched if one.split_from_id is not None or self._parted(one)]
-        for incident in sorted(filter(_is_open, split), key=lambda one: one.pk):
+        touched = {self.whose.by_id[owner] for owner, _ in self.notes.rows}
+        split = [one for one in touched if is_open(one) and self.whose.is_split(one)]
+        for incident in sorted(split, key=lambda one: one.pk):
             rows = list(RegionalOutage.objects.filter(incident=incident, withdrawn_at=None))
             if all(row.restored_at is not None for row in rows):
                 at = max([row.declared_at for row in rows if row.declared_at], default=self.notes.now)
                 self._close(incident, rows, at)
-
-    def _parted(self, incident: Incident) -> bool:
-        return any(not part.merged_at for part in self.parts.get(incident.pk, ()))
 
     # --- regions ---
 
@@ -528,7 +467,7 @@ class _Pen:
 
     def _echo(self, decision: Decision, at: datetime) -> None:
         """Notes the rise on the incident that explains it, once; and on its own incident, where it had opened one."""
-        cause = self._told(decision.echo_of)
+        cause = self.whose.merged(decision.echo_of)
         if cause is None:
             log.warning("an echo of an incident nobody knows: %s", decision.echo_of)
             return
@@ -544,7 +483,7 @@ class _Pen:
                 "window_minutes": decision.evidence.window_minutes,
             }
         self.notes.tell(cause, EntryKind.ECHO, at, facts=facts, decision=decision)
-        own = self._told(decision.incident)
+        own = self.whose.merged(decision.incident)
         if own is not None and own.pk != cause.pk and own.echo_of_id is None:
             own.echo_of = cause
             self.notes.touch(own)
@@ -558,27 +497,15 @@ class _Pen:
         if decision.peak is None or (decision.peak_reports or 0) <= row.peak_reports:
             return False
         row.peak_at, row.peak_reports = instant_of(decision.peak), decision.peak_reports or 0
-        part = self.by_id.get(row.incident_id)
-        if part is not None and part.split_from_id is not None and row.peak_reports > part.peak_reports:
+        part = self.whose.by_id[row.incident_id]
+        if part.split_from_id is not None and row.peak_reports > part.peak_reports:
             part.peak_at, part.peak_reports = row.peak_at, row.peak_reports
             self.notes.touch(part)
         return True
 
-    def _told(self, key: str) -> Incident | None:
-        """The incident of the engine's key, or what that was merged into."""
-        incident, seen = self.incidents.get(key), set()
-        while incident is not None and incident.merged_into_id and incident.pk not in seen:
-            seen.add(incident.pk)
-            incident = self.by_id.get(incident.merged_into_id, incident)
-        return incident
-
     def _is_news(self, incident: Incident, kind: EntryKind, at: datetime, decision: Decision) -> bool:
         region_id = self.cells.region_ids[decision.region]
         return (incident.pk, kind.value, region_id, at) not in self.told
-
-
-def _is_open(incident: Incident) -> bool:
-    return not (incident.resolved_at or incident.rejected_at or incident.merged_at)
 
 
 def _weighed(decision: Decision) -> bool:

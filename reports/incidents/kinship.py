@@ -23,7 +23,7 @@ def hold_detector() -> None:
     """Lets no detection cycle begin before the end of the transaction, and waits for the one that runs.
 
     A cycle writes minutes of many incidents in one transaction; whoever makes two of them one, or gives one a ref,
-    would else be waited for by a cycle that it waits for itself.
+    would else be waited for by a cycle that it waits for itself. Nor can a word be taken back while it is being heeded.
     """
     DetectorState.objects.select_for_update().order_by("pk").values_list("pk", flat=True).first()
 

@@ -161,6 +161,7 @@ def undo_rejection(
     Raises :class:`ConflictError` where a newer incident of the service is open by now.
     """
     with transaction.atomic():
+        kinship.hold_detector()
         incident = locked(incident_id)
         act = Act.objects.filter(incident=incident, kind=Act.Kind.REJECTED).order_by("-id").first()
         if sent_twice(incident, Act.Kind.UNDONE, by=by, revision=revision):
@@ -372,7 +373,7 @@ def take_words_back(incident: Incident, act: Act, *, reason: str, by: User, at: 
         if not take_word_back(change["word"]) and change["word"] is not None:
             _correct_engine(incident, change, row, at=at)
     before = act.facts["was"]
-    if incident.onset_at.isoformat() == before["onset_after"]:
+    if rows.plain(incident.onset_at) == before["onset_after"]:
         incident.onset_at = datetime.fromisoformat(before["onset_at"])
     left = rows_of(incident)
     if any(row.state in ("down", "recovering") for row in left):
@@ -430,18 +431,18 @@ class _Was:
     def facts(self) -> dict[str, str | None]:
         """For the log."""
         return {
-            "resolved_at": self.resolved_at.isoformat() if self.resolved_at else None,
-            "onset_at": self.onset_at.isoformat(),
-            "onset_after": self.incident.onset_at.isoformat(),
+            "resolved_at": rows.plain(self.resolved_at),
+            "onset_at": rows.plain(self.onset_at),
+            "onset_after": rows.plain(self.incident.onset_at),
         }
 
     def entries(self, *, now: datetime) -> list[TimelineEntry]:
         """What the timeline has to tell of the whole."""
         resolved_at = self.incident.resolved_at
         if self.resolved_at is None and resolved_at is not None:
-            rows = rows_of(self.incident)
-            back = sum(row.restored_at is not None for row in rows)
-            facts = {"resolved_at": resolved_at.isoformat(), "restored": back, "unknown": len(rows) - back}
+            left = rows_of(self.incident)
+            back = sum(row.restored_at is not None for row in left)
+            facts = {"resolved_at": resolved_at.isoformat(), "restored": back, "unknown": len(left) - back}
             return [timeline.entry(self.incident, kind=EntryKind.RESOLVED, at=now, recorded_at=now, facts=facts)]
         if self.resolved_at is not None and resolved_at is None:
             return [timeline.entry(self.incident, kind=EntryKind.REOPENED, at=now, recorded_at=now)]

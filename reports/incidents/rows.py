@@ -269,7 +269,7 @@ def _joined(
 
 
 def part(row: RegionalOutage, facts: Kept, brought: RegionalOutage | None) -> None:
-    """Makes the ``row`` that :func:`join` made of two rows the owner's again, and the other the one that was ``brought``.
+    """Makes the ``row`` that :func:`join` made of two the owner's again, and the other one that which was ``brought``.
 
     What was decided since belongs to whichever of them was the later one.
     """
@@ -351,7 +351,7 @@ def _relapse_of(before: Kept) -> Relapse:
 
 
 def _write_relapses(row: RegionalOutage, known: Iterable[Relapse], relapses: Iterable[Relapse]) -> None:
-    """Makes ``relapses`` the row's, which had the ``known`` ones; of those, what stays is the row of the table it is."""
+    """Makes ``relapses`` the row's, which had the ``known`` ones; what stays of those keeps its place in the table."""
     wanted = {tuple(sorted(_kept_relapse(one).items())): one for one in relapses}
     for one in known:
         if wanted.pop(tuple(sorted(_kept_relapse(one).items())), None) is None:

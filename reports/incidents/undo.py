@@ -111,9 +111,9 @@ def undo(
     default). Raises :class:`ConflictError` where it cannot be taken back as things stand.
     """
     with transaction.atomic():
+        # A cycle that runs may be heeding the very word that is to be taken back.
+        kinship.hold_detector()
         act = Act.objects.select_related("incident", "other").get(pk=act_id)
-        if act.kind in (_Kind.MERGED, _Kind.SPLIT):
-            kinship.hold_detector()
         both = locked_together(pk for pk in (act.incident_id, act.other_id) if pk is not None)
         incident = both[act.incident_id]
         act.incident = incident
