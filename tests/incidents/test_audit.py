@@ -50,7 +50,7 @@ def test_every_act_leaves_a_line_that_says_who_when_and_why(incident: Incident, 
     assert Act.objects.get(kind="statement").by is None
     rejected = Act.objects.get(kind="rejected")
     assert (rejected.reason, rejected.at, rejected.undone_by.reason) == ("a load test", world.at(24), "it was none")
-    assert Act.objects.filter(written_at=None).count() == 0
+    assert not Act.objects.filter(written_at__isnull=True).exists()
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ def test_a_region_is_split_off_with_all_that_lies_in_it(incident: Incident, duty
     assert kinds(incident.ref) == ["split"]
     assert kinds(part.ref) == ["split_from"]
     assert timeline.text(TimelineEntry.objects.get(kind="split")) == (
-        "An administrator found an outage of its own in United Kingdom, England, and Scotland: OUT-2026-0101 tells it"
+        "An administrator found an outage of its own in United Kingdom, England and Scotland: OUT-2026-0101 tells it"
         " from here on. The reason: another fault"
     )
 
