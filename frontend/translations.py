@@ -37,7 +37,10 @@ PYTHON = (
     "reports/status/**/*.py",
 )
 """What speaks to visitors. The administrators' desk, commands, feeds and badges are English."""
-DESK = ("reports/incidents/lifecycle.py", "reports/incidents/statements.py", "reports/incidents/what_if.py")
+DESK = tuple(
+    f"reports/incidents/{module}.py"
+    for module in ("acting", "joining", "lifecycle", "rows", "statements", "undo", "what_if")
+)
 TEMPLATES = ("frontend/templates/**/*.html", "frontend/templates/**/*.svg", "frontend/templates/**/*.txt")
 LABELS = "reports/data/catalogue/categories.json"
 

@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 from django.db import transaction
+from django.db.models import F
 
 from reports import clock, counts, regions, scenarios
 from reports.incidents import statements, watch
@@ -175,9 +176,11 @@ def _speak(scenario: Scenario, *, until: datetime) -> None:
     for said in scenario.statements:
         if said.said_at > until:
             continue
-        incident = Incident.objects.filter(
+        going_on = Incident.objects.filter(
             service__slug=said.service, resolved_at=None, rejected_at=None, merged_at=None, onset_at__lte=said.said_at
-        ).first()
+        )
+        # Of one that was split the original.
+        incident = going_on.order_by(F("split_from").asc(nulls_first=True)).first()
         text = f"{said.text} ({said.source})"
         if incident and not Statement.objects.filter(incident__service__slug=said.service, text=text).exists():
             statements.add_statement(

@@ -22,6 +22,10 @@ ACTS = {
     "undo-rejection": {"reason": "it was none"},
     "statement": {"text": "We know.", "url": "https://e.org/", "said_at": "2026-03-18T12:20", "meaning": "update"},
     "override": {"region": "GB-ENG", "state": "restored", "at": "2026-03-18T12:30", "reason": "they called"},
+    "reopen": {"region": "GB-ENG", "at": "2026-03-18T12:40", "reason": "still down"},
+    "merge": {"into": "OUT-2026-0001", "reason": "the same fault"},
+    "split": {"chosen": ["GB-ENG"], "reason": "another fault"},
+    "undo": {"act": "1"},
 }
 
 
@@ -366,6 +370,137 @@ def test_the_page_takes_the_same_number_of_queries_however_many_regions(
 ) -> None:
     with django_assert_max_num_queries(25):
         desk.get(page_of(incident))
+
+
+def earlier_one(incident: Incident) -> Incident:
+    from reports.models import Incident
+
+    earlier: Incident = Incident.objects.create(
+        ref="OUT-2026-0001",
+        key="earlier",
+        service=incident.service,
+        onset_at=incident.onset_at - timedelta(hours=2),
+        detected_at=incident.onset_at - timedelta(hours=2),
+        resolved_at=incident.onset_at - timedelta(hours=1),
+        confidence=0.9,
+    )
+    return earlier
+
+
+def undo_button(page: str) -> dict[str, str]:
+    """What the button in the message of an act sends."""
+    form = re.search(r'<form method="post" class="undoable">(.*?)</form>', page, re.DOTALL)
+    assert form is not None
+    fields = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', form[1]))
+    target = re.search(r'formaction="([^"]+)"', form[1])
+    assert target is not None
+    return {"target": target[1], **{name: fields[name] for name in ("act", "revision", "back")}}
+
+
+@pytest.mark.parametrize("name", ["confirm", "reject", "statement", "override", "merge", "split"])
+def test_the_message_after_an_act_takes_it_back_with_one_click(desk: Client, incident: Incident, name: str) -> None:
+    from reports.models import Act
+    from tests.incidents.acts import standing
+
+    earlier_one(incident)
+    before = standing()
+    assert act(desk, incident, name).status_code == 302
+    sent = undo_button(desk.get(page_of(incident)).content.decode())
+    response = desk.post(sent.pop("target"), sent)
+    assert response["Location"] == page_of(incident)
+    page = desk.get(page_of(incident)).content.decode()
+    assert "Taken back: OUT-2026-0007 stands as if that had not been done." in page
+    assert 'class="undoable"' not in page
+    parts = [done.other.ref for done in Act.objects.filter(kind="split") if done.other]
+    assert standing(without=parts) == before
+    assert Act.objects.filter(kind="undone").count() == 1
+
+
+def test_the_log_of_an_incident_says_what_can_be_taken_back_and_why_not(desk: Client, incident: Incident) -> None:
+    act(desk, incident, "confirm")
+    incident.refresh_from_db()
+    act(desk, incident, "reject")
+    page = desk.get(page_of(incident)).content.decode()
+    assert page.count(f'action="/admin/reports/incident/{incident.pk}/undo/"') == 1
+    assert "Something was done on top of it" in page
+    assert "a load test" in page
+
+
+def test_an_incident_is_opened_again_from_its_page(desk: Client, incident: Incident) -> None:
+    from tests.incidents.acts import over
+    from tests.incidents.world import World
+
+    over(incident, World({}, {}), 30)
+    page = desk.get(page_of(incident)).content.decode()
+    assert "of which it is least sure that it is back" in page
+    assert act(desk, incident, "reopen").status_code == 302
+    incident.refresh_from_db()
+    assert incident.resolved_at is None
+    assert kinds(incident) == ["reopened", "region_overridden"]
+
+
+def test_only_incidents_of_the_same_service_and_days_are_offered_to_merge_into(
+    desk: Client, incident: Incident
+) -> None:
+    from reports.models import Incident as Model
+
+    page = desk.get(page_of(incident)).content.decode()
+    assert "Merge it into another incident" not in page
+    other = earlier_one(incident)
+    assert "OUT-2026-0001, from 03-18 10:10 UTC, over since" in desk.get(page_of(incident)).content.decode()
+    Model.objects.filter(pk=other.pk).update(onset_at=incident.onset_at - timedelta(days=30))
+    response = act(desk, incident, "merge")
+    assert response.status_code == 400
+    assert not Model.objects.exclude(merged_at=None).exists()
+
+
+def test_regions_that_do_not_fit_are_not_split_off(desk: Client, incident: Incident) -> None:
+    assert act(desk, incident, "split", chosen=[], codes="").status_code == 400
+    act(desk, incident, "split", chosen=[], codes="gb-eng, br-sp")
+    assert "Nothing would be left of OUT-2026-0007." in desk.get(page_of(incident)).content.decode()
+    assert act(desk, incident, "split", chosen=["XX"]).status_code == 400
+    assert kinds(incident) == []
+    act(desk, incident, "split", chosen=[], codes="gb-eng")
+    assert kinds(incident) == ["split"]
+
+
+def test_rubbish_is_no_act_to_take_back(desk: Client, incident: Incident) -> None:
+    assert act(desk, incident, "undo", act="nonsense").status_code == 400
+    assert act(desk, incident, "undo", act="999999").status_code == 400
+    assert kinds(incident) == []
+
+
+def test_an_act_goes_back_to_where_it_came_from(desk: Client, incident: Incident) -> None:
+    from django.urls import NoReverseMatch, reverse
+
+    try:
+        duty = reverse("admin:reports_incident_duty")
+    except NoReverseMatch:
+        duty = page_of(incident)
+    assert act(desk, incident, "confirm", back="duty")["Location"] == duty
+    incident.refresh_from_db()
+    assert act(desk, incident, "reject", back="https://example.com/")["Location"] == page_of(incident)
+
+
+def test_all_acts_are_listed_filtered_and_exported(desk: Client, incident: Incident) -> None:
+    act(desk, incident, "confirm")
+    incident.refresh_from_db()
+    act(desk, incident, "reject", reason="=2+5")
+    address = "/admin/reports/act/"
+    assert "OUT-2026-0007" in desk.get(address).content.decode()
+    for query in ("?kind__exact=rejected", "?q=OUT-2026-0007", "?at__year=2026", "?o=1"):
+        assert desk.get(address + query).status_code == 200
+    from reports.models import Act
+
+    chosen = list(Act.objects.values_list("pk", flat=True))
+    response = desk.post(address, {"action": "export", "_selected_action": chosen})
+    assert response["Content-Type"] == "text/csv; charset=utf-8"
+    lines = response.content.decode().splitlines()
+    assert lines[0].startswith("id,at,written_at,incident")
+    assert "confirmed,owner," in lines[1]
+    assert "rejected,owner,'=2+5," in lines[2]
+    assert desk.post(f"{address}{chosen[0]}/delete/", {"post": "yes"}).status_code == 403
+    assert desk.get(f"{address}add/").status_code == 403
 
 
 # --- the catalogue ---

@@ -6,4 +6,15 @@ import django.contrib.auth.admin  # noqa: F401
 import django_otp.plugins.otp_static.admin
 import django_otp.plugins.otp_totp.admin  # noqa: F401
 
-from reports.admin import alerts, audience, catalogue, incidents, intake, networks, retention, what_if  # noqa: F401
+from reports.admin import (  # noqa: F401
+    acts,
+    alerts,
+    audience,
+    catalogue,
+    duty,
+    incidents,
+    intake,
+    networks,
+    retention,
+    what_if,
+)

@@ -6,9 +6,14 @@ from typing import Any
 
 from django import forms
 
-from reports.incidents.lifecycle import RegionWord
+from reports.incidents.joining import mergeable
+from reports.incidents.lifecycle import RegionWord, likely_down
 from reports.incidents.what_if import MOST_DAYS, SETTINGS, Setting
-from reports.models import Provider, Service, Statement
+from reports.models import Incident, Provider, Region, Service, Statement
+
+# Boxes to choose regions from, and incidents to merge into.
+MOST_CHOICES = 60
+MOST_OTHERS = 50
 
 
 class _Moment(forms.DateTimeField):
@@ -24,10 +29,16 @@ class ActForm(forms.Form):
 
     revision = forms.IntegerField(widget=forms.HiddenInput)
 
-    def __init__(self, *arguments: Any, **more: Any) -> None:
+    def __init__(self, *arguments: Any, incident: Incident, **more: Any) -> None:
         # A page with several forms has every name several times.
         more.setdefault("auto_id", f"{type(self).__name__.lower()}_%s")
         super().__init__(*arguments, **more)
+        self.incident = incident
+
+    @property
+    def has_choices(self) -> bool:
+        """Whether there is anything that could be filled in."""
+        return True
 
 
 class ConfirmForm(ActForm):
@@ -42,7 +53,7 @@ class RejectForm(ActForm):
     )
 
 
-class UndoForm(ActForm):
+class UndoRejectionForm(ActForm):
     """Why the rejection was wrong."""
 
     reason = forms.CharField(
@@ -76,6 +87,104 @@ class OverrideForm(ActForm):
     state = forms.ChoiceField(label="Is", choices=[(word.value, word.value) for word in reversed(RegionWord)])
     at = _Moment(label="Since (UTC)")
     reason = forms.CharField(label="Why (public)", widget=forms.Textarea(attrs={"rows": 2}), max_length=1000)
+
+
+class ReopenForm(ActForm):
+    """Which region is down again, or still: an incident is open while one is."""
+
+    region = forms.CharField(
+        label="Region that is down (its code)",
+        required=False,
+        max_length=10,
+        widget=forms.TextInput(attrs={"list": "regions-of-the-incident"}),
+    )
+    at = _Moment(label="Since (UTC)")
+    reason = forms.CharField(label="Why (public)", widget=forms.Textarea(attrs={"rows": 2}), max_length=1000)
+
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        if self.incident.resolved_at is not None:
+            likely = [f"{row.region_name} ({row.region_code})" for row in likely_down(self.incident)]
+            shown = ", ".join(likely[:5]) + (f" and {len(likely) - 5} more" if len(likely) > 5 else "")
+            self.fields["region"].help_text = f"Empty: {shown}, of which it is least sure that it is back."
+
+
+class MergeForm(ActForm):
+    """Which other incident it is a part of."""
+
+    into = forms.ChoiceField(label="Is part of")
+    reason = forms.CharField(
+        label="Why (public, may be empty)", widget=forms.Textarea(attrs={"rows": 2}), max_length=1000, required=False
+    )
+
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        self.others = [
+            (other.ref, f"{other.ref}, from {other.onset_at:%m-%d %H:%M} UTC, {_standing(other)}")
+            for other in mergeable(self.incident)[:MOST_OTHERS]
+        ]
+        into = self.fields["into"]
+        assert isinstance(into, forms.ChoiceField)
+        into.choices = self.others
+
+    @property
+    def has_choices(self) -> bool:
+        """Whether the service has another incident."""
+        return bool(self.others)
+
+
+def _standing(incident: Incident) -> str:
+    if incident.resolved_at is None:
+        return "open"
+    return f"over since {incident.resolved_at:%m-%d %H:%M} UTC"
+
+
+class SplitForm(ActForm):
+    """Which regions are an outage of their own."""
+
+    chosen = forms.MultipleChoiceField(
+        label="Regions, with all that lie in them", required=False, widget=forms.CheckboxSelectMultiple
+    )
+    codes = forms.CharField(
+        label="Further ones (codes, with blanks between them)",
+        required=False,
+        max_length=20_000,
+        widget=forms.TextInput(attrs={"list": "regions-of-the-incident"}),
+    )
+    reason = forms.CharField(
+        label="Why (public, may be empty)", widget=forms.Textarea(attrs={"rows": 2}), max_length=1000, required=False
+    )
+
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        rows = list(self.incident.regions.filter(withdrawn_at=None).order_by("region_code")[: MOST_CHOICES + 1])
+        self.rows = len(rows)
+        if len(rows) > MOST_CHOICES:
+            # Of a storm its countries: a thousand boxes help nobody.
+            countries = self.incident.regions.filter(withdrawn_at=None, region__kind=Region.Kind.COUNTRY)
+            rows = list(countries.order_by("region_code")[:MOST_CHOICES])
+        chosen = self.fields["chosen"]
+        assert isinstance(chosen, forms.MultipleChoiceField)
+        chosen.choices = [(row.region_code, f"{row.region_name} ({row.region_code}), {row.state}") for row in rows]
+
+    @property
+    def has_choices(self) -> bool:
+        """Whether anything would be left."""
+        return self.rows > 1
+
+    def clean(self) -> dict[str, Any]:
+        """Both together, by code."""
+        given = super().clean() or self.cleaned_data
+        typed = given.get("codes", "").replace(",", " ").upper().split()
+        given["regions"] = [*given.get("chosen", []), *typed]
+        return given
+
+
+class UndoForm(ActForm):
+    """Which act, and why."""
+
+    act = forms.IntegerField(widget=forms.HiddenInput)
+    reason = forms.CharField(max_length=1000, required=False)
 
 
 def _number(setting: Setting) -> forms.Field:

@@ -1,32 +1,26 @@
 """The desk where incidents are judged: the list with those that wait first, and the page of one with its acts.
 
 Nothing is edited in place: every act is a function of ``reports.incidents``, the same that everything else calls, and
-leaves a line in the timeline and one in the administrators' log.
+leaves a line in the timeline and one in the log of acts; see ``reports.admin.acts``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
-from django.contrib import admin, messages
-from django.contrib.admin.models import LogEntry
-from django.contrib.admin.options import get_content_type_for_model
-from django.contrib.auth.models import User
-from django.core.exceptions import PermissionDenied, ValidationError
-from django.db import transaction
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.db.models import BigIntegerField, Case, Count, Exists, F, OuterRef, Q, QuerySet, Subquery, Sum, Value, When
 from django.db.models.functions import Coalesce
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path, reverse
+from django.urls import reverse
 
-from reports import clock
-from reports.admin.forms import ActForm, ConfirmForm, OverrideForm, RejectForm, StatementForm, UndoForm
+from reports.admin.acts import DOABLE, Acting, told
+from reports.admin.forms import ActForm
 from reports.admin.readonly import ReadOnlyAdmin
-from reports.incidents import lifecycle, statements, timeline
-from reports.incidents.lifecycle import ConflictError
+from reports.incidents import timeline, undo
 from reports.models import Evidence, Incident, RegionalOutage, Statement, TimelineEntry
 
 # Rows of evidence, regions and timeline on the page; the rest is in lists of their own.
@@ -70,69 +64,8 @@ class _OpenFilter(admin.SimpleListFilter):
         return queryset.filter(over if self.value() == "resolved" else ~over)
 
 
-@dataclass(frozen=True)
-class _Act:
-    """One thing an administrator can do: who may, what is filled in, what is called, and what is said afterwards."""
-
-    permission: str
-    form: type[ActForm]
-    do: Callable[[Incident, User, dict[str, Any]], object]
-    done: str
-
-
-def _confirm(incident: Incident, by: User, given: dict[str, Any]) -> object:
-    return lifecycle.confirm(incident.pk, by=by, at=clock.now(), revision=given["revision"])
-
-
-def _reject(incident: Incident, by: User, given: dict[str, Any]) -> object:
-    return lifecycle.reject(incident.pk, reason=given["reason"], by=by, at=clock.now(), revision=given["revision"])
-
-
-def _undo(incident: Incident, by: User, given: dict[str, Any]) -> object:
-    return lifecycle.undo_rejection(
-        incident.pk, reason=given["reason"], by=by, at=clock.now(), revision=given["revision"]
-    )
-
-
-def _state(incident: Incident, by: User, given: dict[str, Any]) -> object:
-    return statements.add_statement(
-        incident.pk,
-        text=given["text"],
-        url=given["url"],
-        said_at=given["said_at"],
-        meaning=given["meaning"],
-        region_code=given["region"].strip() or None,
-        by=by,
-        now=clock.now(),
-    )
-
-
-def _override(incident: Incident, by: User, given: dict[str, Any]) -> object:
-    return lifecycle.override_region(
-        incident.pk,
-        given["region"].strip(),
-        state=given["state"],
-        at=given["at"],
-        reason=given["reason"],
-        by=by,
-        now=clock.now(),
-        revision=given["revision"],
-    )
-
-
-_ACTS: Mapping[str, _Act] = {
-    "confirm": _Act("reports.change_incident", ConfirmForm, _confirm, "{ref} is confirmed."),
-    "reject": _Act("reports.change_incident", RejectForm, _reject, "{ref} is rejected."),
-    "undo-rejection": _Act("reports.change_incident", UndoForm, _undo, "{ref} is no longer rejected."),
-    "statement": _Act("reports.add_statement", StatementForm, _state, "The statement is recorded with {ref}."),
-    "override": _Act(
-        "reports.change_regionaloutage", OverrideForm, _override, "Your word on the region is recorded with {ref}."
-    ),
-}
-
-
 @admin.register(Incident)
-class IncidentAdmin(ReadOnlyAdmin):
+class IncidentAdmin(Acting):
     """Incidents, those that wait for a judgement first: the most people, then the surest."""
 
     list_display = (
@@ -216,25 +149,13 @@ class IncidentAdmin(ReadOnlyAdmin):
         if not request.user.has_perm("reports.change_incident"):
             raise PermissionDenied
         for incident in queryset:
-            self._do(request, incident, _ACTS["confirm"], {"revision": None})
+            self.do(request, incident, DOABLE["confirm"], {"revision": None})
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         """None for those who may only look."""
         return super().get_actions(request) if request.user.has_perm("reports.change_incident") else {}
 
     # --- the page of one incident ---
-
-    def get_urls(self) -> list[URLPattern]:
-        """Those of every model, and one for each act."""
-        acts = [
-            path(
-                f"<int:pk>/{name}/",
-                self.admin_site.admin_view(self._act_view(name)),
-                name=f"reports_incident_{name.replace('-', '_')}",
-            )
-            for name in _ACTS
-        ]
-        return [*acts, *super().get_urls()]
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
@@ -247,50 +168,11 @@ class IncidentAdmin(ReadOnlyAdmin):
     def _incident(self, request: HttpRequest, pk: str | int) -> Incident:
         if not self.has_view_permission(request):
             raise PermissionDenied
-        incident = Incident.objects.select_related("service__provider", "group", "echo_of").filter(
-            pk=pk if str(pk).isdecimal() else 0
-        )
-        found = incident.first()
+        beside = ("service__provider", "group", "echo_of", "merged_into", "split_from")
+        found = Incident.objects.select_related(*beside).filter(pk=pk if str(pk).isdecimal() else 0).first()
         if found is None:
             raise Http404
         return found
-
-    def _act_view(self, name: str) -> Callable[..., HttpResponse]:
-        act = _ACTS[name]
-
-        def view(request: HttpRequest, pk: int) -> HttpResponse:
-            if request.method != "POST":
-                return HttpResponseNotAllowed(["POST"])
-            incident = self._incident(request, pk)
-            if not request.user.has_perm(act.permission):
-                raise PermissionDenied
-            form = act.form(request.POST)
-            if form.is_valid():
-                try:
-                    self._do(request, incident, act, form.cleaned_data)
-                except ValidationError as error:
-                    form.add_error(None, error)
-                except ValueError as error:
-                    form.add_error(None, str(error))
-                else:
-                    return HttpResponseRedirect(reverse("admin:reports_incident_change", args=[pk]))
-            return self._page(request, incident, filled={name: form}, status=400)
-
-        return view
-
-    def _do(self, request: HttpRequest, incident: Incident, act: _Act, given: dict[str, Any]) -> None:
-        """The act and its line in the administrators' log, together; a conflict is shown and changes nothing."""
-        assert isinstance(request.user, User)
-        said = act.done.format(ref=incident.ref)
-        try:
-            with transaction.atomic():
-                act.do(incident, request.user, given)
-                note = [said, *(f"{name}: {value}" for name, value in given.items() if name != "revision" and value)]
-                self.log_change(request, incident, " · ".join(note))
-        except ConflictError as conflict:
-            self.message_user(request, f"{incident.ref}: {conflict}", messages.ERROR)
-        else:
-            self.message_user(request, said, messages.SUCCESS)
 
     def _page(
         self,
@@ -300,18 +182,6 @@ class IncidentAdmin(ReadOnlyAdmin):
         filled: Mapping[str, ActForm] | None = None,
         status: int = 200,
     ) -> HttpResponse:
-        now = clock.now()
-        blank = {
-            "revision": incident.revision,
-            "said_at": now,
-            "at": now,
-            "meaning": Statement.Meaning.ACKNOWLEDGED if not incident.statements.exists() else Statement.Meaning.UPDATE,
-        }
-        forms = {
-            name: (filled or {}).get(name) or act.form(initial=blank)
-            for name, act in _ACTS.items()
-            if request.user.has_perm(act.permission) and _makes_sense(name, incident)
-        }
         regions = incident.regions.select_related("region").prefetch_related("relapses")
         entries = incident.timeline.select_related("region", "evidence", "statement", "actor").order_by("-at", "-id")
         context = {
@@ -321,7 +191,8 @@ class IncidentAdmin(ReadOnlyAdmin):
             "original": incident,
             "incident": incident,
             "confidence": percent(incident.confidence),
-            "forms": {name.replace("-", "_"): form for name, form in forms.items()},
+            "acts": self.offered(request, incident, filled=filled),
+            "may_undo": request.user.has_perm("reports.change_incident"),
             "chart": reverse("incident-chart", args=[incident.ref]),
             "public": reverse("incident", args=[incident.ref]),
             "regions": regions.order_by(F("restored_at").desc(nulls_first=True), "onset_at", "region_code")[:MOST_ROWS],
@@ -330,29 +201,13 @@ class IncidentAdmin(ReadOnlyAdmin):
             "evidence_number": incident.evidence.count(),
             "timeline": [(entry, timeline.text(entry)) for entry in entries[:MOST_ROWS]],
             "timeline_number": entries.count(),
+            "parts": incident.parts.filter(merged_at=None).order_by("pk"),
+            "merged": incident.merged.order_by("pk"),
             "statements": incident.statements.select_related("region", "entered_by"),
-            "log": _log(incident),
+            "log": [(line, told(line.act)) for line in undo.log(incident)],
             "most_rows": MOST_ROWS,
         }
         return TemplateResponse(request, "admin/reports/incident.html", context, status=status)
-
-
-def _makes_sense(act: str, incident: Incident) -> bool:
-    if incident.merged_at:
-        return act == "statement"
-    if act == "confirm":
-        return not incident.confirmed_at and not incident.rejected_at
-    if act in ("reject", "override"):
-        return not incident.rejected_at
-    return act != "undo-rejection" or bool(incident.rejected_at)
-
-
-def _log(incident: Incident) -> QuerySet[LogEntry]:
-    return (
-        LogEntry.objects.filter(content_type=get_content_type_for_model(incident), object_id=str(incident.pk))
-        .select_related("user")
-        .order_by("-action_time")[:20]
-    )
 
 
 def percent(probability: float) -> str:

@@ -11,6 +11,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.renderers import JSONRenderer
 
+from reports.incidents.timeline import EntryKind
 from reports.status.answers import IncidentStatus, MapStatus, RegionState, ShownRegion
 
 STATES = ("normal", "down", "recovering", "restored", "unknown")
@@ -352,7 +353,10 @@ class IncidentShape(Shape[Any]):
     )
     siblings = SiblingShape(many=True, help_text="The provider's other services, as they were checked.")
     echo_of = serializers.CharField(allow_null=True, help_text="Ref of the incident that explains it.")
-    merged_into = serializers.CharField(allow_null=True, help_text="Ref of the incident it became a part of.")
+    merged_into = serializers.CharField(allow_null=True, help_text="Ref of the incident that tells the rest.")
+    split_from = serializers.CharField(
+        allow_null=True, help_text="Ref of the incident that an administrator told these regions apart from."
+    )
     statements = StatementShape(many=True, help_text="What the provider said, in order.")
     evidence = EvidenceShape(allow_null=True, help_text="What spoke first for it.")
 
@@ -467,7 +471,13 @@ class TimelineLineShape(Shape[Any]):
 
     at = serializers.DateTimeField(help_text="When it happened, UTC.")
     recorded_at = serializers.DateTimeField(help_text="When we knew it.")
-    kind = serializers.CharField(help_text="What kind of fact, such as `detected` or `region_restored`.")
+    kind = serializers.CharField(
+        help_text="What happened. Of regions: "
+        + ", ".join(f"`{kind}`" for kind in EntryKind.values if kind.startswith("region_"))
+        + "; of the whole: "
+        + ", ".join(f"`{kind}`" for kind in EntryKind.values if not kind.startswith("region_"))
+        + ". New kinds may be added."
+    )
     region = _CodeField(allow_null=True, help_text="Code of the region; null where it is about all of them.")
     text = serializers.CharField(help_text="The fact in words.")
     source = TimelineSourceShape(source="*", help_text="Where it comes from.")  # type: ignore[assignment]

@@ -24,6 +24,7 @@ from django.utils.crypto import salted_hmac
 
 from reports import status
 from reports.audience import mail, notices, outgoing, statuspage, webhooks
+from reports.incidents import kinship
 from reports.models import Channel, Delivery, Incident, Notice, Refusal, Region, Service, Severity, Subscription, Wish
 from reports.status.answers import IncidentStatus
 
@@ -411,16 +412,17 @@ def find(*, now: datetime, site: datetime, incident_json: IncidentJson) -> int:
     for service_id, code, severity, channel in kinds:
         by_service.setdefault(service_id, []).append((code, severity, channel))
     made = 0
-    for row in _recent(site).filter(service_id__in=by_service):
-        incident = status.incident(row.ref)
+    for outage in _outages(_recent(site).filter(service_id__in=by_service)):
+        row, incident = outage.lead, status.incident(outage.lead.ref)
         if incident is None:
             continue
-        rank = _RANKS[statuspage.impact_of(incident)]
+        parts = [status.incident(ref) for ref in outage.beside]
+        rank = max(_RANKS[statuspage.impact_of(part)] for part in (incident, *parts) if part is not None)
         kept: dict[tuple[str, str], Notice] = {}
         for code, severity, channel in by_service[row.service_id]:
             those = wishes.filter(service_id=row.service_id, region__code=code, severity=severity, channel=channel)
-            found = notices.standing(incident, code)
-            due = _due(those, row, found, new=_RANKS[severity] <= rank, channel=channel, now=now)
+            found = notices.standing(incident, code, beside=outage.beside)
+            due = _due(those, outage.ids, found, new=_RANKS[severity] <= rank, channel=channel, now=now)
             with transaction.atomic():
                 deliveries = []
                 for id, number in due[:MOST_FOUND]:
@@ -450,11 +452,43 @@ def _recent(site: datetime) -> Any:
     return Incident.objects.filter(open_ | ended)
 
 
+@dataclass(frozen=True)
+class _Outage:
+    """What is one outage to whoever is told of it: an incident with all that was merged with it or split from it."""
+
+    lead: Incident
+    """Under whose ref it is told."""
+    beside: tuple[str, ...]
+    """Refs of the others that tell regions of their own."""
+    ids: tuple[int, ...]
+
+
+def _outages(recent: Any) -> list[_Outage]:
+    families = kinship.families(recent.values_list("pk", flat=True))
+    known = Incident.objects.in_bulk([pk for family in families for pk in family])
+    found = []
+    for family in families:
+        # The open one first, of several the original; what was rejected or merged tells nothing while another does.
+        lead, *others = sorted(
+            (known[pk] for pk in family),
+            key=lambda row: (
+                bool(row.merged_at),
+                bool(row.rejected_at),
+                bool(row.resolved_at),
+                row.split_from_id is not None,
+                row.pk,
+            ),
+        )
+        beside = tuple(row.ref for row in others if not (row.merged_at or row.rejected_at))
+        found.append(_Outage(lead, beside, family))
+    return found
+
+
 def _due(
-    those: Any, incident: Incident, found: notices.Standing, *, new: bool, channel: str, now: datetime
+    those: Any, incidents: tuple[int, ...], found: notices.Standing, *, new: bool, channel: str, now: datetime
 ) -> list[tuple[UUID, int]]:
     """Who is to be told, and the number of the message to them about this incident."""
-    told = Delivery.objects.filter(subscription__in=those, notice__incident=incident)
+    told = Delivery.objects.filter(subscription__in=those, notice__incident__in=incidents)
     rows = told.order_by("subscription_id", "-id").distinct("subscription_id")
     last = {
         id: _Last(int(event.rpartition("/")[2]), standing, at, delivered is None and dead is None)
@@ -502,7 +536,8 @@ def _about(row: Subscription) -> dict[str, str]:
 def tidy(*, now: datetime, site: datetime) -> int:
     """Deletes what was told of incidents that are long over, notices that nobody was told, and refusals of old."""
     Refusal.objects.filter(created_at__lt=now - REFUSED).delete()
-    over = Notice.objects.filter(incident__resolved_at__lt=site - KEPT, created_at__lt=now - KEPT)
+    ended = Q(incident__resolved_at__lt=site - KEPT) | Q(incident__merged_at__lt=site - KEPT)
+    over = Notice.objects.filter(ended, created_at__lt=now - KEPT)
     return int((over | Notice.objects.filter(deliveries=None, created_at__lt=now - UNCONFIRMED)).delete()[0])
 
 

@@ -41,9 +41,12 @@ class Standing:
     name: str
 
 
-def standing(incident: IncidentStatus, region: str) -> Standing:
-    """How ``incident`` stands for the parts of ``region``, and for what it is part of."""
-    those = status.incident_regions(incident.ref)
+def standing(incident: IncidentStatus, region: str, *, beside: Sequence[str] = ()) -> Standing:
+    """How ``incident`` stands for the parts of ``region``, and for what it is part of.
+
+    ``beside`` are the refs of parts that were split off from it: to whoever is told of it they are one outage.
+    """
+    those = tuple(each for ref in (incident.ref, *beside) for each in status.incident_regions(ref))
     if region != WORLD:
         own = tuple(each for each in those if each.region.code == region)
         above = feeds.lineage(region)
@@ -55,7 +58,8 @@ def standing(incident: IncidentStatus, region: str) -> Standing:
     # Whoever asked about England is done when England is back, though the incident goes on elsewhere.
     over = ended or not those or (region != WORLD and all(each.state == "restored" for each in those))
     states = sorted(f"{each.region.code}={each.state}" for each in those)
-    named = "|".join((incident.ref, "over" if over else "", incident.review, *states))
+    # Not by its ref: under another one it is the same outage, of which nobody has to be told again.
+    named = "|".join(("over" if over else "", incident.review, *states))
     return Standing(
         region=region,
         regions=those,

@@ -69,7 +69,9 @@ class SignalKind(StrEnum):
 
     STATEMENT_DOWN = "statement_down"
     STATEMENT_RESTORED = "statement_restored"
+    STATEMENT_WITHDRAWN = "statement_withdrawn"
     ADMIN_CONFIRMED = "admin_confirmed"
+    ADMIN_UNCONFIRMED = "admin_unconfirmed"
     ADMIN_RESTORED = "admin_restored"
     ADMIN_DOWN = "admin_down"
     ADMIN_REJECTED = "admin_rejected"
@@ -80,7 +82,8 @@ class Signal:
     """A provider's statement or an administrator's word. ``region`` -1 stands for every open region.
 
     ``STATEMENT_DOWN`` (the provider admits a fault) and ``ADMIN_CONFIRMED`` vouch for the open incident of the service
-    and open nothing by themselves.
+    and open nothing by themselves; ``ADMIN_UNCONFIRMED`` takes that back, ``STATEMENT_WITHDRAWN`` what a statement said
+    of a restoration. ``ADMIN_REJECTED`` without a region also keeps the service quiet for hours.
 
     ``at`` is the instant the word speaks of (restored at), ``given`` the minute it became known; a cycle takes
     only signals with ``given`` up to its own minute.

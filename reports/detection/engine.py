@@ -88,16 +88,23 @@ class Engine(Following):
             self._open_by_hand(signal)
             return
         if incident is None:
-            if signal.kind is SignalKind.ADMIN_REJECTED:
+            if signal.kind is SignalKind.ADMIN_REJECTED and signal.region < 0:
                 self.muted_until[signal.service] = self._now + 6 * HOUR
             return
         if signal.kind in (SignalKind.STATEMENT_DOWN, SignalKind.ADMIN_CONFIRMED):
             self._vouch(incident)
             return
+        if signal.kind is SignalKind.ADMIN_UNCONFIRMED:
+            # What was laid at its door meanwhile stays there until it is looked at again.
+            incident.vouched = False
+            return
         chosen = [o for o in incident.open_regions() if signal.region < 0 or signal.region in self.tree.above[o.region]]
         if signal.kind is SignalKind.STATEMENT_RESTORED:
             for outage in chosen:
                 outage.said = signal.at
+        elif signal.kind is SignalKind.STATEMENT_WITHDRAWN:
+            for outage in chosen:
+                outage.said = 0
         elif signal.kind is SignalKind.ADMIN_RESTORED:
             for outage in chosen:
                 outage.restored = outage.restored_low = outage.restored_high = max(signal.at, outage.onset)
@@ -107,10 +114,15 @@ class Engine(Following):
                 self._tell(DecisionKind.RESTORED, incident, outage)
         else:
             for outage in chosen:
+                # A rejected country says nothing of a region in it that is told as another outage.
+                if 0 <= signal.region != outage.region:
+                    continue
                 outage.excess = outage.recent(self._now, 20) / 20
                 self._end(incident, outage, "withdrawn")
                 self._tell(DecisionKind.WITHDRAWN, incident, outage)
-            self.muted_until[signal.service] = self._now + 6 * HOUR
+            # A word on one region must not hide what happens in the others.
+            if signal.region < 0:
+                self.muted_until[signal.service] = self._now + 6 * HOUR
             if not incident.open_regions():
                 self._resolve(incident)
 

@@ -11,18 +11,22 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import Min, Q, QuerySet
 
 from reports.clock import instant_of
 from reports.detection.calibration import shifted
 from reports.detection.confidence import signs_of
 from reports.detection.decisions import Decision, DecisionKind, SiblingCheck
+from reports.incidents import kinship
+from reports.incidents.acting import is_open
 from reports.incidents.cells import Cells
-from reports.incidents.lifecycle import relapse
 from reports.incidents.notes import Notes, finite
+from reports.incidents.refs import next_ref
 from reports.incidents.reviewed import site_shift
+from reports.incidents.rows import relapse
 from reports.incidents.timeline import EntryKind
+from reports.incidents.whose import Whose
 from reports.models import Incident, OutageGroup, RegionalOutage, Relapse, TimelineEntry
 
 log = logging.getLogger(__name__)
@@ -36,8 +40,8 @@ _OPEN = Q(resolved_at__isnull=True, rejected_at__isnull=True, merged_at__isnull=
 def apply(decisions: Sequence[Decision], *, cells: Cells, now: datetime) -> None:
     """Writes what the engine decided at the end of one minute, in the engine's order, in one transaction.
 
-    ``cells`` is what the decisions' indices refer to. Decisions about a rejected or merged incident change nothing but
-    its end.
+    ``cells`` is what the decisions' indices refer to. Decisions about a rejected incident change nothing but its end;
+    those about a merged one are the other's, and those about a region that was split off are the part's.
     """
     if not decisions:
         return
@@ -50,13 +54,16 @@ def apply(decisions: Sequence[Decision], *, cells: Cells, now: datetime) -> None
 
 
 def open_incidents() -> QuerySet[Incident]:
-    """Those that are neither resolved nor rejected nor merged: at most one of each service."""
+    """Those that are neither resolved nor rejected nor merged: at most one of each service, and parts split off."""
     return Incident.objects.filter(_OPEN)
 
 
 def raise_peaks(reports: Mapping[int, int], *, at: datetime) -> None:
-    """Gives the open incident of each service (by id) this peak, where it is higher than the one it has."""
-    for incident in open_incidents().filter(service_id__in=reports):
+    """Gives the open incident of each service (by id) this peak, where it is higher than the one it has.
+
+    Not to a part that was split off: its peak is that of its regions (see :meth:`_Pen._peak`).
+    """
+    for incident in open_incidents().filter(service_id__in=reports, split_from=None):
         peak = reports[incident.service_id]
         if peak > incident.peak_reports:
             Incident.objects.filter(pk=incident.pk, peak_reports__lt=peak).update(peak_at=at, peak_reports=peak)
@@ -68,8 +75,7 @@ class _Pen:
     def __init__(self, cells: Cells, now: datetime) -> None:
         self.cells = cells
         self.notes = Notes(cells, now)
-        self.incidents: dict[str, Incident] = {}
-        self.open_of_service: dict[int, Incident] = {}
+        self.whose = Whose()
         self.rows: dict[tuple[int, int], RegionalOutage] = {}
         self.reopened: dict[int, datetime] = {}
         # When each incident began as the engine sees it, by id.
@@ -83,10 +89,13 @@ class _Pen:
         """Locks the incidents concerned, in the order of their ids, and reads their regions."""
         keys = {key for d in decisions for key in (d.incident, d.echo_of, d.upstream)}
         services = {self.cells.service_ids[decision.service] for decision in decisions}
-        concerned = Incident.objects.filter(Q(key__in=keys - {""}) | (_OPEN & Q(service_id__in=services)))
-        for incident in concerned.select_for_update(of=("self",)).select_related("group").order_by("id"):
-            self._know(incident)
-        ids = [incident.pk for incident in self.incidents.values()]
+        concerned = Incident.objects.filter(Q(key__in=keys - {""}) | (_OPEN & Q(service_id__in=services))).order_by()
+        # Nobody merges or splits while a cycle runs (see ``kinship.hold_detector``).
+        related = kinship.relatives(concerned.values_list("pk", flat=True))
+        rows = Incident.objects.filter(pk__in=related).select_for_update(of=("self",), no_key=True)
+        for incident in rows.select_related("group").order_by("id"):
+            self.whose.know(incident)
+        ids = list(self.whose.by_id)
         # Of an incident that ends every region is asked; else only those that something was decided of.
         ending = [d.service for d in decisions if d.kind is DecisionKind.RESOLVED]
         regions = {self.cells.region_ids[decision.region] for decision in decisions if decision.region >= 0}
@@ -108,23 +117,31 @@ class _Pen:
         if decision.kind is DecisionKind.ECHO:
             self._echo(decision, at)
             return
-        incident = self._incident(decision)
-        if incident is None:
+        known = self.whose.told(decision.incident, self.cells.service_ids[decision.service])
+        if known is None:
             if decision.kind not in (DecisionKind.OPENED, DecisionKind.REOPENED):
                 log.warning("a decision about an incident nobody knows: %s %s", decision.kind, decision.incident)
                 return
-            incident = self._open(decision, at)
-        if incident.rejected_at or incident.merged_at:
-            self._let_go(incident, decision, at)
-            return
-        self._BY_KIND[decision.kind](self, incident, decision, at)
-        if decision.began is not None:
-            self.began[incident.pk] = instant_of(decision.began)
-        self._whole(incident, decision, at)
+            known = self._open(decision, at)
+        region_id = self.cells.region_ids[decision.region] if decision.region >= 0 else None
+        holder = self.whose.holder(known, region_id, self.rows)
+        concerned = [holder, *(part for part in self.whose.open_parts(known) if part is not holder)]
+        for incident in concerned if decision.region < 0 else [holder]:
+            if incident.rejected_at or incident.merged_at:
+                self._let_go(incident, decision, at)
+            else:
+                self._BY_KIND[decision.kind](self, incident, decision, at)
+        if decision.began is not None and holder.key == decision.incident:
+            self.began[holder.pk] = instant_of(decision.began)
+        # To the engine it is one outage, however many tell it.
+        for incident in concerned:
+            if not (incident.rejected_at or incident.merged_at):
+                self._whole(incident, decision, at)
 
     def flush(self) -> None:
         """Writes everything noted."""
         self.notes.save_rows()
+        self._end_parts()
         self._settle()
         self.notes.save_incidents()
         self._tell_groups()
@@ -132,24 +149,13 @@ class _Pen:
 
     # --- incidents ---
 
-    def _know(self, incident: Incident) -> None:
-        self.incidents[incident.key] = incident
-        if not (incident.resolved_at or incident.rejected_at or incident.merged_at):
-            self.open_of_service[incident.service_id] = incident
-
-    def _incident(self, decision: Decision) -> Incident | None:
-        # An engine that lost its memory opens under a new key what the tables know as open: it is the same outage.
-        return self.incidents.get(decision.incident) or self.open_of_service.get(
-            self.cells.service_ids[decision.service]
-        )
-
     def _open(self, decision: Decision, at: datetime) -> Incident:
         service_id = self.cells.service_ids[decision.service]
         onset_at = min(_instant(decision.onset) or at, at)
         incident, opened = Incident.objects.get_or_create(
             key=decision.incident,
             defaults={
-                "ref": _next_ref(at.year),
+                "ref": next_ref(at.year),
                 "service_id": service_id,
                 "scope": decision.scope,
                 "onset_at": onset_at,
@@ -157,7 +163,7 @@ class _Pen:
                 "confidence": UNSAID_CONFIDENCE if decision.confidence is None else self._sure(decision.confidence),
             },
         )
-        self._know(incident)
+        self.whose.know(incident)
         if opened:
             facts = {"onset_at": onset_at.isoformat(), "regions": 0}
             self.detections[incident.pk] = self.notes.tell(incident, EntryKind.DETECTED, at, facts=facts)
@@ -179,7 +185,7 @@ class _Pen:
             self._siblings(incident, decision.siblings, at)
 
     def _scope(self, decision: Decision) -> dict[str, Any]:
-        upstream = self.incidents.get(decision.upstream)
+        upstream = self.whose.merged(decision.upstream)
         if upstream is None:
             return {"scope": decision.scope}
         name = self.cells.service_names[self.cells.service_index[upstream.service_id]]
@@ -260,9 +266,14 @@ class _Pen:
                 row.unknown_at = at
                 self.notes.touch_row(row)
                 self.notes.tell(incident, EntryKind.REGION_UNKNOWN, at, region_id=row.region_id)
+        self._close(incident, rows, at, decision)
+
+    def _close(
+        self, incident: Incident, rows: Sequence[RegionalOutage], at: datetime, decision: Decision | None = None
+    ) -> None:
         ends = [row.restored_at or row.unknown_at or at for row in rows]
         incident.resolved_at = max(incident.onset_at, *(ends or [at]))
-        self.open_of_service.pop(incident.service_id, None)
+        self.whose.closed(incident)
         # At once, not with the rest: the service's next incident may open in this same minute.
         incident.save(update_fields=["resolved_at"])
         restored = sum(row.restored_at is not None for row in rows)
@@ -280,10 +291,10 @@ class _Pen:
             return True
         if at <= incident.resolved_at:
             return False
-        if self.open_of_service.get(incident.service_id, incident) is not incident:
+        if not self.whose.may_open(incident):
             return False
         incident.resolved_at = None
-        self.open_of_service[incident.service_id] = incident
+        self.whose.opened(incident)
         self.notes.touch(incident)
         self.notes.tell(incident, EntryKind.REOPENED, at)
         return True
@@ -291,9 +302,25 @@ class _Pen:
     def _settle(self) -> None:
         """Has every incident begin when the engine says, or with the earliest of its regions where it says nothing."""
         rows = RegionalOutage.objects.filter(incident_id__in=self.notes.incidents, withdrawn_at=None).order_by()
+        joined = {incident.merged_into_id for incident in self.whose.by_id.values()}
         for pk, onset_at in rows.values_list("incident_id").annotate(Min("onset_at")):
             incident = self.notes.incidents[pk]
-            incident.onset_at = min(self.began.get(pk, onset_at), incident.detected_at)
+            # The engine does not know that its incident is told as several, or that it was part of an earlier one.
+            apart = incident.split_from_id is not None or self.whose.parts.get(pk)
+            began_at = onset_at if apart else self.began.get(pk, onset_at)
+            if pk in joined:
+                began_at = min(began_at, incident.onset_at)
+            incident.onset_at = min(began_at, incident.detected_at)
+
+    def _end_parts(self) -> None:
+        """Ends what was split, the original too, when each of its regions is back: the engine ends the whole only."""
+        touched = {self.whose.by_id[owner] for owner, _ in self.notes.rows}
+        split = [one for one in touched if is_open(one) and self.whose.is_split(one)]
+        for incident in sorted(split, key=lambda one: one.pk):
+            rows = list(RegionalOutage.objects.filter(incident=incident, withdrawn_at=None))
+            if all(row.restored_at is not None for row in rows):
+                at = max([row.declared_at for row in rows if row.declared_at], default=self.notes.now)
+                self._close(incident, rows, at)
 
     # --- regions ---
 
@@ -440,7 +467,7 @@ class _Pen:
 
     def _echo(self, decision: Decision, at: datetime) -> None:
         """Notes the rise on the incident that explains it, once; and on its own incident, where it had opened one."""
-        cause = self.incidents.get(decision.echo_of)
+        cause = self.whose.merged(decision.echo_of)
         if cause is None:
             log.warning("an echo of an incident nobody knows: %s", decision.echo_of)
             return
@@ -456,7 +483,7 @@ class _Pen:
                 "window_minutes": decision.evidence.window_minutes,
             }
         self.notes.tell(cause, EntryKind.ECHO, at, facts=facts, decision=decision)
-        own = self.incidents.get(decision.incident)
+        own = self.whose.merged(decision.incident)
         if own is not None and own.pk != cause.pk and own.echo_of_id is None:
             own.echo_of = cause
             self.notes.touch(own)
@@ -470,6 +497,10 @@ class _Pen:
         if decision.peak is None or (decision.peak_reports or 0) <= row.peak_reports:
             return False
         row.peak_at, row.peak_reports = instant_of(decision.peak), decision.peak_reports or 0
+        part = self.whose.by_id[row.incident_id]
+        if part.split_from_id is not None and row.peak_reports > part.peak_reports:
+            part.peak_at, part.peak_reports = row.peak_at, row.peak_reports
+            self.notes.touch(part)
         return True
 
     def _is_news(self, incident: Incident, kind: EntryKind, at: datetime, decision: Decision) -> bool:
@@ -483,13 +514,3 @@ def _weighed(decision: Decision) -> bool:
 
 def _instant(minute: int | None) -> datetime | None:
     return None if minute is None else instant_of(minute)
-
-
-def _next_ref(year: int) -> str:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO reports_refcounter (year, last) VALUES (%s, 1)"
-            " ON CONFLICT (year) DO UPDATE SET last = reports_refcounter.last + 1 RETURNING last",
-            [year],
-        )
-        return f"OUT-{year}-{cursor.fetchone()[0]:04d}"

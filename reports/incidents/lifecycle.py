@@ -1,38 +1,56 @@
-"""Every act of an administrator on an incident: confirm, reject, take a rejection back, override a region.
+"""What an administrator says of one incident: confirm, reject, override a region, reopen. And each taken back.
 
-Each act locks the incident's row (as the engine's decisions in ``decided.py`` do), writes its entry of the timeline in
-the same transaction, and does nothing when it has been done already: a form sent twice is one act. ``revision`` is the
-revision the administrator saw; when another administrator has acted since, the act is refused with :class:`Stale`.
+Each act writes its entry of the timeline and its line of the log in the transaction in which it changes something, and
+does nothing when it has been done already: a form sent twice is one act. ``revision`` is the revision the administrator
+saw; when another administrator has acted since, the act is refused with :class:`Stale`.
 """
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Sequence
+from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from django.contrib.auth.models import User
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.utils.translation import gettext as _
 
-from reports.detection.decisions import Basis, SignalKind
-from reports.incidents import timeline
+from reports.detection.decisions import SignalKind
+from reports.incidents import kinship, rows, timeline
+from reports.incidents.acting import (
+    ConflictError,
+    Stale,
+    end_of,
+    fresh,
+    is_open,
+    locked,
+    long_before,
+    no_other_open,
+    not_merged,
+    not_rejected,
+    record,
+    required,
+    rows_of,
+    save,
+    sent_twice,
+    take_word_back,
+    tell_engine,
+)
+from reports.incidents.rows import Change
 from reports.incidents.timeline import EntryKind
-from reports.models import Incident, Region, RegionalOutage, Relapse, Word
+from reports.models import Act, Incident, Region, RegionalOutage, Statement, TimelineEntry, Word
 
-# How far before the onset that is known: planned work is announced some days ahead, and an onset is corrected by hours.
-# What lies further back is a slip of the hand, and every chart and export of the incident would begin there.
-LONGEST_BEFORE = timedelta(days=7)
-
-
-class ConflictError(Exception):
-    """The act is not possible as things stand. The message says why, for the administrator."""
-
-
-class Stale(ConflictError):
-    """Another administrator has acted on the incident since it was read."""
-
-    def __init__(self) -> None:
-        super().__init__(_("Somebody else has changed this incident in the meantime. Look at it again, then decide."))
+__all__ = [
+    "ConflictError",
+    "RegionWord",
+    "Stale",
+    "confirm",
+    "override_region",
+    "reject",
+    "reopen",
+    "undo_rejection",
+]
 
 
 class RegionWord(StrEnum):
@@ -42,22 +60,50 @@ class RegionWord(StrEnum):
     RESTORED = "restored"
 
 
+_SIGNALS = {RegionWord.DOWN: SignalKind.ADMIN_DOWN, RegionWord.RESTORED: SignalKind.ADMIN_RESTORED}
+
+
+# --- confirm ----------------------------------------------------------------------------------------------------------
+
+
 def confirm(incident_id: int, *, by: User, at: datetime, revision: int | None = None) -> Incident:
     """The incident, confirmed by ``by``. Raises :class:`ConflictError` for a rejected or merged one."""
     with transaction.atomic():
         incident = locked(incident_id)
+        if sent_twice(incident, Act.Kind.CONFIRMED, by=by, revision=revision):
+            return incident
+        fresh(incident, revision)
         if incident.confirmed_at:
             return incident
-        _fresh(incident, revision)
-        _not_merged(incident)
-        if incident.rejected_at:
-            raise ConflictError(_("%(ref)s was rejected: take the rejection back first.") % {"ref": incident.ref})
-        incident.confirmed_at = at
-        _save(incident, "confirmed_at")
-        timeline.write([timeline.entry(incident, kind=EntryKind.CONFIRMED, at=at, recorded_at=at, actor=by)])
+        not_merged(incident)
+        not_rejected(incident)
+        word = None
         if incident.resolved_at is None:
-            Word.objects.create(incident=incident, kind=SignalKind.ADMIN_CONFIRMED, at=at, given_at=at)
+            word = tell_engine(incident, SignalKind.ADMIN_CONFIRMED, at=at, now=at)
+        record(incident, Act.Kind.CONFIRMED, by=by, at=at, facts={"word": word.pk if word else None})
+        incident.confirmed_at = at
+        save(incident, "confirmed_at")
+        timeline.write([timeline.entry(incident, kind=EntryKind.CONFIRMED, at=at, recorded_at=at, actor=by)])
     return incident
+
+
+def unconfirm(incident: Incident, act: Act, *, reason: str, by: User, at: datetime) -> None:
+    """Takes a confirmation back, of a locked incident."""
+    incident.confirmed_at = None
+    save(incident, "confirmed_at")
+    if not take_word_back(act.facts.get("word")):
+        stop_vouching(incident, at=at)
+    timeline.write([undone_entry(incident, act, reason=reason, by=by, at=at)])
+
+
+def stop_vouching(incident: Incident, *, at: datetime) -> None:
+    """Tells the engine that nobody vouches for an open incident any more, if that is so."""
+    admitted = incident.statements.filter(meaning=Statement.Meaning.ACKNOWLEDGED, withdrawn_at=None)
+    if is_open(incident) and not incident.confirmed_at and not admitted.exists():
+        tell_engine(incident, SignalKind.ADMIN_UNCONFIRMED, at=at, now=at)
+
+
+# --- reject -----------------------------------------------------------------------------------------------------------
 
 
 def reject(incident_id: int, *, reason: str, by: User, at: datetime, revision: int | None = None) -> Incident:
@@ -66,31 +112,45 @@ def reject(incident_id: int, *, reason: str, by: User, at: datetime, revision: i
     A confirmed incident can be rejected: the timeline keeps both. Raises ``ValueError`` without a reason,
     :class:`ConflictError` for a merged one.
     """
-    reason = _required(reason)
+    reason = required(reason)
     with transaction.atomic():
         incident = locked(incident_id)
+        if sent_twice(incident, Act.Kind.REJECTED, by=by, revision=revision):
+            return incident
+        fresh(incident, revision)
         if incident.rejected_at:
             return incident
-        _fresh(incident, revision)
-        _not_merged(incident)
+        not_merged(incident)
+        record(
+            incident,
+            Act.Kind.REJECTED,
+            by=by,
+            at=at,
+            reason=reason,
+            facts={"confirmed_at": incident.confirmed_at.isoformat() if incident.confirmed_at else None},
+        )
         incident.confirmed_at, incident.rejected_at, incident.rejected_reason = None, at, reason
-        _save(incident, "confirmed_at", "rejected_at", "rejected_reason")
+        save(incident, "confirmed_at", "rejected_at", "rejected_reason")
+        facts = {"reason": reason}
         timeline.write(
-            [
-                timeline.entry(
-                    incident,
-                    kind=EntryKind.REJECTED,
-                    at=at,
-                    recorded_at=at,
-                    facts={"reason": reason},
-                    actor=by,
-                )
-            ]
+            [timeline.entry(incident, kind=EntryKind.REJECTED, at=at, recorded_at=at, facts=facts, actor=by)]
         )
         # Of a resolved incident the engine knows nothing any more; its word would hit the service's next one.
         if incident.resolved_at is None:
-            Word.objects.create(incident=incident, kind=SignalKind.ADMIN_REJECTED, at=at, given_at=at)
+            _let_engine_go(incident, at=at)
     return incident
+
+
+def _let_engine_go(incident: Incident, *, at: datetime) -> None:
+    """Has the engine drop the incident: whole and for hours, or its regions only while other parts of it go on."""
+    family = kinship.relatives([incident.pk])
+    going_on = kinship.open_of(incident.service_id).filter(pk__in=family).exclude(pk=incident.pk)
+    if not going_on.exists():
+        tell_engine(incident, SignalKind.ADMIN_REJECTED, at=at, now=at)
+        return
+    for row in rows_of(incident):
+        if row.restored_at is None:
+            tell_engine(incident, SignalKind.ADMIN_REJECTED, at=at, now=at, region=row.region_id)
 
 
 def undo_rejection(
@@ -101,47 +161,63 @@ def undo_rejection(
     Raises :class:`ConflictError` where a newer incident of the service is open by now.
     """
     with transaction.atomic():
+        kinship.hold_detector()
         incident = locked(incident_id)
-        rejected_at = incident.rejected_at
-        if rejected_at is None:
+        act = Act.objects.filter(incident=incident, kind=Act.Kind.REJECTED).order_by("-id").first()
+        if sent_twice(incident, Act.Kind.UNDONE, by=by, revision=revision):
             return incident
-        _fresh(incident, revision)
-        was_open = incident.resolved_at is None or incident.resolved_at >= rejected_at
-        if was_open:
-            _no_other_open(incident)
-            incident.resolved_at = None
-        incident.rejected_at, incident.rejected_reason = None, ""
-        _save(incident, "rejected_at", "rejected_reason", "resolved_at")
-        unheeded = Word.objects.filter(incident=incident, kind=SignalKind.ADMIN_REJECTED, heeded_at__isnull=True)
-        told = not unheeded.delete()[0]
-        withdrawn = list(incident.regions.filter(withdrawn_at__gte=rejected_at))
-        incident.regions.filter(withdrawn_at__gte=rejected_at).update(withdrawn_at=None)
-        if told and was_open:
-            # The engine has let go of these regions: it must be told of each again.
-            Word.objects.bulk_create(
-                Word(
-                    incident=incident,
-                    region_id=row.region_id,
-                    kind=SignalKind.ADMIN_DOWN,
-                    at=row.onset_at,
-                    given_at=at,
-                )
-                for row in withdrawn
-                if row.restored_at is None
-            )
-        timeline.write(
-            [
-                timeline.entry(
-                    incident,
-                    kind=EntryKind.REJECTION_UNDONE,
-                    at=at,
-                    recorded_at=at,
-                    facts={"reason": reason.strip()},
-                    actor=by,
-                )
-            ]
-        )
+        fresh(incident, revision)
+        if incident.rejected_at is None:
+            return incident
+        record(incident, Act.Kind.UNDONE, by=by, at=at, reason=reason.strip(), undoes=act)
+        unreject(incident, act, reason=reason, by=by, at=at)
     return incident
+
+
+def unreject(incident: Incident, act: Act | None, *, reason: str, by: User, at: datetime) -> None:
+    """Takes a rejection back, of a locked incident. ``act`` is unknown of those from before there was a log."""
+    rejected_at = incident.rejected_at
+    assert rejected_at is not None
+    was_open = incident.resolved_at is None or incident.resolved_at >= rejected_at
+    if was_open:
+        no_other_open(incident)
+        incident.resolved_at = None
+    incident.rejected_at, incident.rejected_reason = None, ""
+    if act is not None and act.facts.get("confirmed_at"):
+        incident.confirmed_at = datetime.fromisoformat(act.facts["confirmed_at"])
+    save(incident, "rejected_at", "rejected_reason", "resolved_at", "confirmed_at")
+    unheeded = Word.objects.filter(incident=incident, kind=SignalKind.ADMIN_REJECTED, heeded_at__isnull=True)
+    told = not unheeded.delete()[0]
+    withdrawn = list(incident.regions.filter(withdrawn_at__gte=rejected_at))
+    incident.regions.filter(withdrawn_at__gte=rejected_at).update(withdrawn_at=None)
+    if told and was_open:
+        # The engine has let go of these regions: it must be told of each again.
+        Word.objects.bulk_create(
+            Word(
+                incident=incident,
+                region_id=row.region_id,
+                kind=SignalKind.ADMIN_DOWN,
+                at=row.onset_at,
+                given_at=at,
+            )
+            for row in withdrawn
+            if row.restored_at is None
+        )
+    timeline.write(
+        [
+            timeline.entry(
+                incident,
+                kind=EntryKind.REJECTION_UNDONE,
+                at=at,
+                recorded_at=at,
+                facts={"reason": reason.strip()},
+                actor=by,
+            )
+        ]
+    )
+
+
+# --- a region's state -------------------------------------------------------------------------------------------------
 
 
 def override_region(
@@ -162,196 +238,257 @@ def override_region(
     ``ValueError`` without a reason, for an unknown state or region and for an instant in the future or long before the
     incident, :class:`ConflictError` where the word does not fit the incident.
     """
-    state, reason = RegionWord(state), _required(reason)
-    if at > now:
-        raise ValueError(_("The time lies in the future."))
-    region = Region.objects.filter(code=region_code).first()
-    if region is None:
-        raise ValueError(_("There is no region %(code)s.") % {"code": region_code})
+    state, reason = RegionWord(state), required(reason)
+    _not_to_come(at, now)
+    region = _region(region_code)
+    asked = {"region": region.code, "state": state.value, "at": at.isoformat()}
     with transaction.atomic():
         incident = locked(incident_id)
         if too_early := long_before(incident, at):
             raise ValueError(too_early)
         row = RegionalOutage.objects.filter(incident=incident, region=region).first()
+        if row and sent_twice(incident, Act.Kind.OVERRIDDEN, by=by, revision=revision, asked=asked):
+            return row
+        fresh(incident, revision)
         if row is not None and _says_so_already(row, state, at):
             return row
-        _fresh(incident, revision)
-        _not_merged(incident)
-        if incident.rejected_at:
-            raise ConflictError(_("%(ref)s was rejected.") % {"ref": incident.ref})
-        was_open = incident.resolved_at is None
-        if state is RegionWord.RESTORED:
-            row = _declare_restored(incident, region, row, at=at, now=now)
+        not_merged(incident)
+        not_rejected(incident)
+        if row is None:
+            _nobody_elses(incident, region)
+        was = _Was(incident)
+        if state is RegionWord.DOWN:
+            was.reopen()
+            change = rows.declare_down(incident, region, row, at=at, now=now)
         else:
-            row = _declare_down(incident, region, row, at=at, now=now)
-        incident.onset_at = min(incident.onset_at, row.onset_at)
-        restored = _all_restored(incident)
-        if was_open and restored:
-            incident.resolved_at = max(restored)
-        _save(incident, "resolved_at", "onset_at")
-        entries = [
+            change = rows.declare_restored(incident, region, row, at=at, now=now)
+        was.settle([change])
+        word = was.tell(change, at=at, now=now)
+        record(
+            incident,
+            Act.Kind.OVERRIDDEN,
+            by=by,
+            at=now,
+            reason=reason,
+            facts={"asked": asked, "changes": [change.facts() | {"word": word}], "was": was.facts()},
+        )
+        save(incident, "resolved_at", "onset_at")
+        facts = {"state": state.value, "reason": reason}
+        entry = timeline.entry(
+            incident,
+            kind=EntryKind.REGION_OVERRIDDEN,
+            at=at,
+            recorded_at=now,
+            region_id=region.pk,
+            facts=facts,
+            actor=by,
+        )
+        timeline.write([entry, *was.entries(now=now)])
+    return change.row
+
+
+def reopen(
+    incident_id: int,
+    *,
+    regions: Sequence[str] = (),
+    at: datetime,
+    reason: str,
+    by: User,
+    now: datetime,
+    revision: int | None = None,
+) -> Incident:
+    """The resolved incident, open again since ``at`` for ``reason``: an incident is open while a region is down.
+
+    ``regions`` are those that are down; by default :func:`likely_down`. Raises ``ValueError`` as
+    :func:`override_region` does, :class:`ConflictError` where it is not over or a newer one of the service is open.
+    """
+    reason = required(reason)
+    _not_to_come(at, now)
+    chosen = [_region(code) for code in dict.fromkeys(regions)]
+    asked = {"regions": [region.code for region in chosen], "at": at.isoformat()}
+    with transaction.atomic():
+        incident = locked(incident_id)
+        if sent_twice(incident, Act.Kind.REOPENED, by=by, revision=revision, asked=asked):
+            return incident
+        fresh(incident, revision)
+        not_merged(incident)
+        not_rejected(incident)
+        if incident.resolved_at is None:
+            raise ConflictError(_("%(ref)s is not over.") % {"ref": incident.ref})
+        if too_early := long_before(incident, at):
+            raise ValueError(too_early)
+        chosen = chosen or [row.region for row in likely_down(incident)]
+        if not chosen:
+            raise ConflictError(_("%(ref)s has no region that could be down again.") % {"ref": incident.ref})
+        found = {row.region_id: row for row in incident.regions.filter(region__in=chosen)}
+        for region in chosen:
+            if region.pk not in found:
+                _nobody_elses(incident, region)
+        was = _Was(incident)
+        was.reopen()
+        changes = [rows.declare_down(incident, region, found.get(region.pk), at=at, now=now) for region in chosen]
+        was.settle(changes)
+        told = [change.facts() | {"word": was.tell(change, at=at, now=now)} for change in changes]
+        facts = {"asked": asked, "changes": told, "was": was.facts()}
+        record(incident, Act.Kind.REOPENED, by=by, at=now, reason=reason, facts=facts)
+        save(incident, "resolved_at", "onset_at")
+        reopened = timeline.entry(
+            incident, kind=EntryKind.REOPENED, at=now, recorded_at=now, facts={"reason": reason}, actor=by
+        )
+        down = (
             timeline.entry(
                 incident,
                 kind=EntryKind.REGION_OVERRIDDEN,
                 at=at,
                 recorded_at=now,
-                region_id=region.pk,
-                facts={"state": state.value, "reason": reason},
+                region_id=change.row.region_id,
+                facts={"state": RegionWord.DOWN.value, "reason": reason},
                 actor=by,
             )
-        ]
-        if was_open and incident.resolved_at:
-            entries.append(
-                timeline.entry(
-                    incident,
-                    kind=EntryKind.RESOLVED,
-                    at=now,
-                    recorded_at=now,
-                    facts={
-                        "resolved_at": incident.resolved_at.isoformat(),
-                        "restored": len(restored),
-                        "unknown": 0,
-                    },
-                )
-            )
-        if not was_open and incident.resolved_at is None:
-            entries.append(timeline.entry(incident, kind=EntryKind.REOPENED, at=now, recorded_at=now))
-        timeline.write(entries)
-        if was_open or incident.resolved_at is None:
-            kind = SignalKind.ADMIN_RESTORED if state is RegionWord.RESTORED else SignalKind.ADMIN_DOWN
-            Word.objects.create(incident=incident, region=region, kind=kind, at=at, given_at=now)
-    return row
-
-
-# --- what the acts have in common -----------------------------------------------------------------------------
-
-
-def locked(incident_id: int) -> Incident:
-    """The incident with its row locked until the end of the transaction: whoever writes of it takes this lock first."""
-    return Incident.objects.select_for_update(of=("self",)).select_related("service").get(pk=incident_id)
-
-
-def long_before(incident: Incident, at: datetime) -> str:
-    """Why ``at`` cannot belong to the incident: it lies long before its onset. Empty where it does not."""
-    if at >= incident.onset_at - LONGEST_BEFORE:
-        return ""
-    return _("The time lies more than %(days)s days before %(ref)s began (%(onset)s).") % {
-        "days": LONGEST_BEFORE.days,
-        "ref": incident.ref,
-        "onset": timeline.clock_time(incident.onset_at),
-    }
-
-
-def _fresh(incident: Incident, revision: int | None) -> None:
-    if revision is not None and incident.revision != revision:
-        raise Stale
-
-
-def _save(incident: Incident, *fields: str) -> None:
-    incident.revision += 1
-    try:
-        with transaction.atomic():
-            incident.save(update_fields=[*fields, "revision"])
-    except IntegrityError:
-        # The engine opened another one between the look and the write: the tables allow one.
-        _no_other_open(incident)
-        raise
-
-
-def _required(reason: str) -> str:
-    reason = reason.strip()
-    if not reason:
-        raise ValueError(_("A reason is required."))
-    return reason
-
-
-def _not_merged(incident: Incident) -> None:
-    if incident.merged_at:
-        raise ConflictError(_("%(ref)s was merged into another incident.") % {"ref": incident.ref})
-
-
-def _no_other_open(incident: Incident) -> None:
-    other = (
-        Incident.objects.filter(
-            service_id=incident.service_id,
-            resolved_at__isnull=True,
-            rejected_at__isnull=True,
-            merged_at__isnull=True,
+            for change in changes
         )
-        .exclude(pk=incident.pk)
-        .first()
-    )
+        timeline.write([reopened, *down])
+    return incident
+
+
+def likely_down(incident: Incident) -> list[RegionalOutage]:
+    """The regions of which an incident that is over may say that they still are down: those of which nobody knew
+    whether they came back; else those that came back last."""
+    known = rows_of(incident)
+    silent = [row for row in known if row.restored_at is None]
+    if silent:
+        return silent
+    last = max((row.restored_at for row in known if row.restored_at), default=None)
+    return [row for row in known if row.restored_at == last]
+
+
+def take_words_back(incident: Incident, act: Act, *, reason: str, by: User, at: datetime) -> None:
+    """Takes an override or a reopening back, of a locked incident."""
+    was = _Was(incident)
+    back: list[RegionalOutage] = []
+    for change in act.facts["changes"]:
+        row = rows.take_back(incident, change, now=at)
+        if row is not None:
+            back.append(row)
+        if not take_word_back(change["word"]) and change["word"] is not None:
+            _correct_engine(incident, change, row, at=at)
+    before = act.facts["was"]
+    if rows.plain(incident.onset_at) == before["onset_after"]:
+        incident.onset_at = datetime.fromisoformat(before["onset_at"])
+    left = rows_of(incident)
+    if any(row.state in ("down", "recovering") for row in left):
+        was.reopen()
+    elif incident.resolved_at is None and before["resolved_at"] and end_of(incident, left):
+        incident.resolved_at = max(datetime.fromisoformat(before["resolved_at"]), incident.onset_at)
+    elif incident.resolved_at is None and not left:
+        incident.resolved_at = max(at, incident.onset_at)
+    save(incident, "resolved_at", "onset_at")
+    timeline.write([undone_entry(incident, act, reason=reason, by=by, at=at), *was.entries(now=at)])
+
+
+def _correct_engine(incident: Incident, change: rows.Kept, row: RegionalOutage | None, *, at: datetime) -> None:
+    """Has the engine, which has heeded the word, go on as the region now stands."""
+    region = Region.objects.get(code=change["region"])
+    if change["state"] == RegionWord.RESTORED:
+        if row is not None and row.restored_at is None and row.withdrawn_at is None:
+            tell_engine(incident, SignalKind.ADMIN_DOWN, at=row.onset_at, now=at, region=region)
+    elif row is None or row.withdrawn_at:
+        tell_engine(incident, SignalKind.ADMIN_REJECTED, at=at, now=at, region=region)
+    elif row.restored_at:
+        tell_engine(incident, SignalKind.ADMIN_RESTORED, at=row.restored_at, now=at, region=region)
+
+
+class _Was:
+    """How an incident stood before a word on its regions, and what follows from the word for the whole of it."""
+
+    def __init__(self, incident: Incident) -> None:
+        self.incident = incident
+        self.resolved_at, self.onset_at = incident.resolved_at, incident.onset_at
+        self.restored: list[datetime] = []
+
+    def reopen(self) -> None:
+        """Makes a resolved one open."""
+        if self.incident.resolved_at:
+            no_other_open(self.incident)
+            self.incident.resolved_at = None
+
+    def settle(self, changes: Iterable[Change]) -> None:
+        """Has it begin with its first region, and end when the last one is back."""
+        for change in changes:
+            self.incident.onset_at = min(self.incident.onset_at, change.row.onset_at)
+        restored = [row.restored_at for row in rows_of(self.incident)]
+        if self.resolved_at is None and restored and all(restored):
+            self.restored = [instant for instant in restored if instant]
+            self.incident.resolved_at = max(self.restored)
+
+    def tell(self, change: Change, *, at: datetime, now: datetime) -> int | None:
+        """The word on a region, for the engine; none where nobody follows the incident any more."""
+        if self.resolved_at is not None and self.incident.resolved_at is not None:
+            return None
+        kind = _SIGNALS[RegionWord(change.state)]
+        return tell_engine(self.incident, kind, at=at, now=now, region=change.row.region_id).pk
+
+    def facts(self) -> dict[str, str | None]:
+        """For the log."""
+        return {
+            "resolved_at": rows.plain(self.resolved_at),
+            "onset_at": rows.plain(self.onset_at),
+            "onset_after": rows.plain(self.incident.onset_at),
+        }
+
+    def entries(self, *, now: datetime) -> list[TimelineEntry]:
+        """What the timeline has to tell of the whole."""
+        resolved_at = self.incident.resolved_at
+        if self.resolved_at is None and resolved_at is not None:
+            left = rows_of(self.incident)
+            back = sum(row.restored_at is not None for row in left)
+            facts = {"resolved_at": resolved_at.isoformat(), "restored": back, "unknown": len(left) - back}
+            return [timeline.entry(self.incident, kind=EntryKind.RESOLVED, at=now, recorded_at=now, facts=facts)]
+        if self.resolved_at is not None and resolved_at is None:
+            return [timeline.entry(self.incident, kind=EntryKind.REOPENED, at=now, recorded_at=now)]
+        return []
+
+
+def _not_to_come(at: datetime, now: datetime) -> None:
+    if at > now:
+        raise ValueError(_("The time lies in the future."))
+
+
+def _region(code: str) -> Region:
+    region = Region.objects.filter(code=code).first()
+    if region is None:
+        raise ValueError(_("There is no region %(code)s.") % {"code": code})
+    return region
+
+
+def _nobody_elses(incident: Incident, region: Region) -> None:
+    """Raises :class:`ConflictError` where another part of the same outage has the region: it would be told twice."""
+    family = kinship.relatives([incident.pk]) - {incident.pk}
+    other = Incident.objects.filter(
+        pk__in=family, regions__region=region, regions__withdrawn_at=None, merged_at=None
+    ).first()
     if other:
         raise ConflictError(
-            _("%(service)s has another open incident by now: %(ref)s.")
-            % {"service": incident.service.name, "ref": other.ref}
+            _("%(region)s is told in %(ref)s: say it there.") % {"region": region.name, "ref": other.ref}
         )
 
 
 def _says_so_already(row: RegionalOutage, state: RegionWord, at: datetime) -> bool:
     if state is RegionWord.RESTORED:
-        return row.basis == Basis.ADMIN and row.restored_at == at
+        return row.basis == "admin" and row.restored_at == at
     return row.state == "down" and at >= row.onset_at
 
 
-def _all_restored(incident: Incident) -> list[datetime]:
-    """When each region came back; empty while any of them has not."""
-    instants = incident.regions.filter(withdrawn_at__isnull=True).values_list("restored_at", flat=True)
-    return [instant for instant in instants if instant] if all(instants) else []
+# --- taken back -------------------------------------------------------------------------------------------------------
 
 
-def _declare_restored(
-    incident: Incident, region: Region, row: RegionalOutage | None, *, at: datetime, now: datetime
-) -> RegionalOutage:
-    if row is None or row.withdrawn_at:
-        raise ConflictError(_("%(region)s is no part of %(ref)s.") % {"region": region.name, "ref": incident.ref})
-    if at < row.onset_at:
-        raise ConflictError(
-            _("%(region)s went down at %(onset)s only: it cannot have been back before.")
-            % {"region": region.name, "onset": timeline.clock_time(row.onset_at)}
-        )
-    row.restored_at = row.restored_low = row.restored_high = at
-    row.declared_at, row.basis, row.unknown_at = now, Basis.ADMIN.value, None
-    row.save()
-    return row
-
-
-def _declare_down(
-    incident: Incident, region: Region, row: RegionalOutage | None, *, at: datetime, now: datetime
-) -> RegionalOutage:
-    if incident.resolved_at:
-        _no_other_open(incident)
-        incident.resolved_at = None
-    if row is None:
-        return RegionalOutage.objects.create(
-            incident=incident,
-            region=region,
-            region_code=region.code,
-            region_name=region.name,
-            onset_at=at,
-            detected_at=now,
-        )
-    if row.restored_at:
-        relapse(row, reopened_at=max(at, row.restored_at)).save()
-    else:
-        row.onset_at = min(row.onset_at, at)
-    row.recovering_at = row.unknown_at = row.withdrawn_at = None
-    row.save()
-    return row
-
-
-def relapse(row: RegionalOutage, *, reopened_at: datetime) -> Relapse:
-    """The restored ``row`` made down again, in memory; the returned relapse keeps what had been declared."""
-    assert row.restored_at is not None
-    assert row.declared_at is not None
-    kept = Relapse(
-        outage=row,
-        restored_at=row.restored_at,
-        declared_at=row.declared_at,
-        basis=row.basis,
-        reopened_at=reopened_at,
-    )
-    row.restored_at = row.restored_low = row.restored_high = row.declared_at = None
-    row.recovering_at = row.unknown_at = None
-    row.basis = ""
-    return kept
+def undone_entry(incident: Incident, act: Act, *, reason: str, by: User, at: datetime) -> TimelineEntry:
+    """The line of the timeline that tells of an act taken back."""
+    facts: dict[str, Any] = {"act": act.kind, "reason": reason.strip()}
+    if act.other is not None:
+        facts["ref"] = act.other.ref if act.other_id != incident.pk else act.incident.ref
+    if "changes" in act.facts:
+        codes = [change["region"] for change in act.facts["changes"]]
+        names = dict(Region.objects.filter(code__in=codes).values_list("code", "name"))
+        facts["regions"] = [{"code": code, "name": names.get(code, code)} for code in codes]
+    return timeline.entry(incident, kind=EntryKind.UNDONE, at=at, recorded_at=at, facts=facts, actor=by)

@@ -35,6 +35,8 @@ _INCIDENT_FIELDS = (
     "scope",
     "echo_of",
     "onset_at",
+    "peak_at",
+    "peak_reports",
     "resolved_at",
     "confidence",
     "siblings",

@@ -26,10 +26,15 @@ class Reviewed:
 
 
 def reviewed_incidents() -> list[Reviewed]:
-    """Those that the detector opened and somebody judged since, newest first; merged ones were judged as another."""
+    """Those that the detector opened and somebody judged since, newest first.
+
+    Merged ones were judged as another. Of one that was split nobody can say which part its confidence was about.
+    """
     judged = Incident.objects.filter(Q(confirmed_at__isnull=False) | Q(rejected_at__isnull=False), merged_at=None)
     # What an administrator opened was certain from the start: it says nothing about the detector.
     by_hand = Evidence.objects.filter(decision="opened", rule="admin").values("incident")
+    parts = Incident.objects.filter(split_from__isnull=False, merged_at=None)
+    judged = judged.filter(split_from=None).exclude(pk__in=parts.values("split_from"))
     rows = judged.exclude(pk__in=by_hand).order_by("-detected_at").values_list("pk", "confidence", "rejected_at")
     found = list(rows[:NEWEST])
     raw = _raw([pk for pk, _, _ in found])

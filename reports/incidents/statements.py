@@ -12,9 +12,10 @@ from django.utils.translation import gettext as _
 
 from reports.detection.decisions import SignalKind
 from reports.incidents import timeline
-from reports.incidents.lifecycle import locked, long_before
+from reports.incidents.acting import is_open, locked, long_before, record, save, take_word_back, tell_engine
+from reports.incidents.lifecycle import stop_vouching, undone_entry
 from reports.incidents.timeline import EntryKind
-from reports.models import Incident, Region, Statement, Word
+from reports.models import Act, Incident, Region, Statement
 
 _URL = URLValidator(schemes=["http", "https"])
 # What the engine hears in a statement: an update may say anything, and a denial does not undo what people report.
@@ -39,6 +40,7 @@ def add_statement(
 
     The first statement of an incident is its acknowledgement, whatever it means. One that says ``restored`` reaches the
     engine while the incident is open, for its region or for all; one that admits the fault vouches for the incident.
+    Nobody overwrites anybody with a statement: it asks for no revision.
     Raises ``ValidationError`` by field.
     """
     text, url = text.strip(), url.strip()
@@ -49,7 +51,7 @@ def add_statement(
         if too_early := _too_early(incident, said_at, meaning):
             raise ValidationError({"said_at": too_early})
         same = Statement.objects.filter(
-            incident=incident, region=region, meaning=meaning, text=text, url=url, said_at=said_at
+            incident=incident, region=region, meaning=meaning, text=text, url=url, said_at=said_at, withdrawn_at=None
         ).first()
         if same:
             return same
@@ -77,17 +79,47 @@ def add_statement(
                 )
             ]
         )
-        kind = _HEARD_AS.get(Statement.Meaning(meaning))
-        if kind is not None and _is_open(incident):
-            Word.objects.create(
-                incident=incident,
-                region=region,
-                kind=kind,
-                at=said_at,
-                given_at=now,
-                statement=statement,
-            )
+        word = _pass_on(incident, statement, now=now)
+        facts = {"statement": statement.pk, "word": word, "meaning": meaning, "text": text[:200]}
+        record(incident, Act.Kind.STATEMENT, by=by, at=now, facts=facts)
     return statement
+
+
+def _pass_on(incident: Incident, statement: Statement, *, now: datetime) -> int | None:
+    """Has the engine hear the statement, where it means something to it; the word."""
+    kind = _HEARD_AS.get(Statement.Meaning(statement.meaning))
+    if kind is None or not is_open(incident):
+        return None
+    word = tell_engine(incident, kind, at=statement.said_at, now=now, region=statement.region_id)
+    word.statement = statement
+    word.save(update_fields=["statement"])
+    return word.pk
+
+
+def withdraw(incident: Incident, act: Act, *, reason: str, by: User, at: datetime) -> None:
+    """Takes a statement back, of a locked incident: it is kept and marked, and counts no more.
+
+    Regions that were declared restored on its basis stay so; the timeline says how many.
+    """
+    statement = Statement.objects.select_for_update(of=("self",)).get(pk=act.facts["statement"])
+    statement.withdrawn_at = at
+    statement.save(update_fields=["withdrawn_at"])
+    if not take_word_back(act.facts["word"]) and act.facts["word"] is not None and is_open(incident):
+        if statement.meaning == Statement.Meaning.RESTORED:
+            tell_engine(incident, SignalKind.STATEMENT_WITHDRAWN, at=at, now=at, region=statement.region_id)
+            # What another statement says still holds.
+            for other in incident.statements.filter(meaning=statement.meaning, withdrawn_at=None):
+                _pass_on(incident, other, now=at)
+        else:
+            stop_vouching(incident, at=at)
+    entry = undone_entry(incident, act, reason=reason, by=by, at=at)
+    entry.statement, entry.region_id = statement, statement.region_id
+    if statement.meaning == Statement.Meaning.RESTORED:
+        entry.facts["restored"] = incident.regions.filter(
+            basis="statement", declared_at__gte=statement.entered_at, withdrawn_at=None
+        ).count()
+    timeline.write([entry])
+    save(incident)
 
 
 def _check(
@@ -127,7 +159,3 @@ def _too_early(incident: Incident, said_at: datetime, meaning: str) -> str:
             "onset": timeline.clock_time(incident.onset_at),
         }
     return long_before(incident, said_at)
-
-
-def _is_open(incident: Incident) -> bool:
-    return not (incident.resolved_at or incident.rejected_at or incident.merged_at)

@@ -22,6 +22,9 @@ from django.utils.translation import ngettext
 from reports import formats, regions
 from reports.models import Evidence, Incident, Region, Statement, TimelineEntry
 
+# Regions that one line of the timeline names.
+MOST_NAMED = 6
+
 
 class EntryKind(models.TextChoices):
     """What an entry tells, and the facts it holds. Instants among the facts are ISO 8601 texts, UTC."""
@@ -56,7 +59,7 @@ class EntryKind(models.TextChoices):
     ECHO_OF = "echo_of"
     # Every region is back or unknown: resolved_at; restored, unknown (how many).
     RESOLVED = "resolved"
-    # A relapse after that: no facts.
+    # A relapse after that: no facts. By an administrator: reason.
     REOPENED = "reopened"
     # What the provider said: meaning, url; the statement is linked.
     STATEMENT = "statement"
@@ -66,6 +69,15 @@ class EntryKind(models.TextChoices):
     REJECTION_UNDONE = "rejection_undone"
     # An administrator's word on a region: state (down, restored), reason.
     REGION_OVERRIDDEN = "region_overridden"
+    # Two incidents made one. Of the one that ended: ref, reason. Of the other: ref, reason, regions that it brought.
+    MERGED = "merged"
+    JOINED = "joined"
+    # One made two: ref (of the other), reason, regions that went. Regions are {code, name}.
+    SPLIT = "split"
+    SPLIT_FROM = "split_from"
+    # An act taken back: act (an ``Act.Kind``), reason; ref of the other incident, regions, or the statement that is
+    # linked and restored (how many regions were declared restored on it and stay so).
+    UNDONE = "undone"
 
 
 def entry(
@@ -372,7 +384,9 @@ def _resolved(entry: TimelineEntry) -> str:
     return _("Closed: %(back)s, %(unknown)s.") % {"back": back, "unknown": without_word}
 
 
-def _reopened(_entry: TimelineEntry) -> str:
+def _reopened(entry: TimelineEntry) -> str:
+    if reason := entry.facts.get("reason"):
+        return _("Reopened by an administrator: %(reason)s") % {"reason": reason}
     return _("Reopened: the outage is not over.")
 
 
@@ -386,7 +400,8 @@ def _statement(entry: TimelineEntry) -> str:
         Statement.Meaning.DENIED.value: _("The provider denies an outage: “%(text)s”"),
     }.get(statement.meaning, _("The provider said: “%(text)s”"))
     where = f"{_place(entry.region)}: " if entry.region is not None else ""
-    return where + said % {"text": statement.text}
+    told = where + said % {"text": statement.text}
+    return f"{told} {_('(Withdrawn since.)')}" if statement.withdrawn_at else told
 
 
 def _confirmed(_entry: TimelineEntry) -> str:
@@ -415,6 +430,76 @@ def _region_overridden(entry: TimelineEntry) -> str:
     return _("An administrator declared %(place)s down from %(time)s: %(reason)s") % facts
 
 
+def _because(sentence: str, entry: TimelineEntry) -> str:
+    """The sentence, which ends with a full stop, with the reason that was given."""
+    reason = entry.facts.get("reason", "")
+    return f"{sentence} {_('The reason: %(reason)s') % {'reason': reason}}" if reason else sentence
+
+
+def _named(entry: TimelineEntry) -> str:
+    """The regions among the facts: by name where they are few."""
+    found = entry.facts.get("regions", [])
+    if len(found) > MOST_NAMED:
+        return ngettext("%(count)s region", "%(count)s regions", len(found)) % {"count": formats.number(len(found))}
+    language = formats.language()
+    return formats.listed([regions.local_name(each["code"], each["name"], language) for each in found])
+
+
+def _merged(entry: TimelineEntry) -> str:
+    said = _("An administrator found it to be part of %(ref)s, which tells the rest.")
+    return _because(said % {"ref": entry.facts.get("ref", "")}, entry)
+
+
+def _joined(entry: TimelineEntry) -> str:
+    facts = {"ref": entry.facts.get("ref", ""), "places": _named(entry)}
+    said = (
+        _("An administrator found %(ref)s to be part of it, with %(places)s.")
+        if facts["places"]
+        else _("An administrator found %(ref)s to be part of it.")
+    )
+    return _because(said % facts, entry)
+
+
+def _split(entry: TimelineEntry) -> str:
+    said = _("An administrator found an outage of its own in %(places)s: %(ref)s tells it from here on.")
+    return _because(said % {"places": _named(entry), "ref": entry.facts.get("ref", "")}, entry)
+
+
+def _split_from(entry: TimelineEntry) -> str:
+    said = _("An administrator told the outage in %(places)s apart from %(ref)s.")
+    return _because(said % {"places": _named(entry), "ref": entry.facts.get("ref", "")}, entry)
+
+
+def _undone(entry: TimelineEntry) -> str:
+    facts = {"ref": entry.facts.get("ref", ""), "places": _named(entry)}
+    said = {
+        "confirmed": _("An administrator took the confirmation back."),
+        "rejected": _("An administrator took the rejection back."),
+        "merged": _("An administrator took the merger with %(ref)s back: each tells its own regions again."),
+        "split": _("An administrator took the split back: it and %(ref)s are one again."),
+        "overridden": _("An administrator took back what had been said of %(places)s."),
+        "reopened": _("An administrator took the reopening back, and what had been said of %(places)s."),
+        "statement": _withdrawn(entry),
+    }.get(str(entry.facts.get("act")), _("An administrator took an act back."))
+    return _because(said % facts, entry)
+
+
+def _withdrawn(entry: TimelineEntry) -> str:
+    statement = entry.statement
+    said = _("An administrator withdrew the statement of %(time)s: it counts no more.") % {
+        "time": clock_time(statement.said_at, beside=entry.at) if statement else ""
+    }
+    restored = int(entry.facts.get("restored", 0))
+    if restored:
+        said += " " + ngettext(
+            "%(count)s region was declared restored on its basis, and stays so until somebody says otherwise.",
+            "%(count)s regions were declared restored on its basis, and stay so until somebody says otherwise.",
+            restored,
+        ) % {"count": formats.number(restored)}
+    # What was put in is no template.
+    return said.replace("%", "%%")
+
+
 _WORDS: Mapping[str, Callable[[TimelineEntry], str]] = {
     EntryKind.DETECTED: _detected,
     EntryKind.REGION_DOWN: _region_down,
@@ -437,6 +522,11 @@ _WORDS: Mapping[str, Callable[[TimelineEntry], str]] = {
     EntryKind.REJECTED: _rejected,
     EntryKind.REJECTION_UNDONE: _rejection_undone,
     EntryKind.REGION_OVERRIDDEN: _region_overridden,
+    EntryKind.MERGED: _merged,
+    EntryKind.JOINED: _joined,
+    EntryKind.SPLIT: _split,
+    EntryKind.SPLIT_FROM: _split_from,
+    EntryKind.UNDONE: _undone,
 }
 
 

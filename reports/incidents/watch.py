@@ -33,7 +33,7 @@ from reports.detection.decisions import (
 from reports.detection.engine import DETECTOR_VERSION, Engine
 from reports.detection.outage import OPEN, PEAK_MINUTES
 from reports.detection.tree import plant
-from reports.incidents import decided
+from reports.incidents import decided, kinship
 from reports.incidents.cells import Cells, catalogue_digest, read_cells
 from reports.models import Baseline as BaselineRow
 from reports.models import DetectorState, DrainBatch, Evidence, InboxBlock, Incident, RegionalOutage, Word
@@ -298,8 +298,11 @@ class _Words:
 def _signal(word: Word, cells: Cells) -> Signal | None:
     """The word as the engine takes it; ``None`` where its incident is over and another one of the service is open."""
     service_id = word.incident.service_id
-    if word.incident.resolved_at is not None and decided.open_incidents().filter(service_id=service_id).exists():
-        return None
+    if word.incident.resolved_at is not None:
+        others = decided.open_incidents().filter(service_id=service_id)
+        # A part that is over may be part of what goes on, and so may what was merged.
+        if others.exists() and not others.filter(pk__in=kinship.relatives([word.incident_id])).exists():
+            return None
     return Signal(
         kind=SignalKind(word.kind),
         service=cells.service_index[service_id],
@@ -439,7 +442,10 @@ def ordinary_history(cells: Cells, *, first: int, until: datetime, now: datetime
 
 def _outages(cells: Cells, *, first: int, now: datetime) -> IntArray:
     """Service, region and the minutes from and until which it was down or may have been: one row for each outage."""
-    rows = RegionalOutage.objects.filter(incident__rejected_at=None, withdrawn_at=None, onset_at__lt=now)
+    # A merged one is told by another, which knows when it was over.
+    rows = RegionalOutage.objects.filter(
+        incident__rejected_at=None, incident__merged_at=None, withdrawn_at=None, onset_at__lt=now
+    )
     ended = Q(declared_at__lt=instant_of(first)) | Q(incident__resolved_at__lt=instant_of(first))
     found = []
     for row in rows.exclude(ended).select_related("incident"):

@@ -385,6 +385,8 @@ def _site(cells: Cells, chosen: Sequence[int], *, first: int, until: int) -> lis
         service_id__in=[cells.service_ids[i] for i in chosen],
         detected_at__gte=instant_of(first),
         detected_at__lt=instant_of(until),
+        # To the detector what was split is one.
+        split_from=None,
     )
     by_hand = set(incidents.filter(evidence__rule="admin").values_list("pk", flat=True))
     return [
@@ -393,13 +395,18 @@ def _site(cells: Cells, chosen: Sequence[int], *, first: int, until: int) -> lis
             name=incident.service.name,
             onset_at=incident.onset_at,
             detected_at=incident.detected_at,
-            ended_at=incident.resolved_at or incident.rejected_at or incident.merged_at or instant_of(until),
-            regions=tuple(sorted(row.region_code for row in incident.regions.all())),
+            ended_at=max(
+                one.resolved_at or one.rejected_at or one.merged_at or instant_of(until)
+                for one in (incident, *incident.parts.all())
+            ),
+            regions=tuple(
+                sorted({row.region_code for one in (incident, *incident.parts.all()) for row in one.regions.all()})
+            ),
             confidence=incident.confidence,
             pk=incident.pk,
             by_hand=incident.pk in by_hand,
         )
-        for incident in incidents.select_related("service").prefetch_related("regions")
+        for incident in incidents.select_related("service").prefetch_related("regions", "parts__regions")
     ]
 
 

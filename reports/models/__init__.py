@@ -1,5 +1,6 @@
 """The tables. Import models from here."""
 
+from reports.models.acts import Act
 from reports.models.audience import ApiKey, Channel, Delivery, Notice, Refusal, Scope, Severity, Subscription, Wish
 from reports.models.catalogue import (
     Category,
@@ -41,6 +42,7 @@ from reports.models.incidents import (
 
 __all__ = [
     "AcceptedId",
+    "Act",
     "ApiKey",
     "Ban",
     "Baseline",

@@ -39,6 +39,9 @@ class Incident(models.Model):
     rejected_reason = models.TextField(blank=True)
     merged_at = models.DateTimeField(null=True, blank=True)
     merged_into = models.ForeignKey("self", on_delete=models.PROTECT, null=True, blank=True, related_name="merged")
+    # Regions of that incident which an administrator told apart. To the engine the two are one: what it decides of
+    # these regions under the other's key is this one's.
+    split_from = models.ForeignKey("self", on_delete=models.PROTECT, null=True, blank=True, related_name="parts")
     confidence = models.FloatField()
     # The siblings that were looked at, with their figures, as decided.
     siblings = models.JSONField(default=list, blank=True)
@@ -51,7 +54,9 @@ class Incident(models.Model):
         constraints = [
             models.UniqueConstraint(
                 fields=["service"],
-                condition=Q(resolved_at__isnull=True, rejected_at__isnull=True, merged_at__isnull=True),
+                condition=Q(
+                    resolved_at__isnull=True, rejected_at__isnull=True, merged_at__isnull=True, split_from__isnull=True
+                ),
                 name="one_open_incident_per_service",
             ),
             models.CheckConstraint(condition=Q(onset_at__lte=F("detected_at")), name="incident_onset_before_detection"),
@@ -193,6 +198,8 @@ class Statement(models.Model):
     entered_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
     )
+    # Kept, marked, and no longer counted: entered with the wrong incident, or never said.
+    withdrawn_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         ordering = ["said_at", "id"]

@@ -285,6 +285,7 @@ class IncidentStatus:
     group_incidents: tuple[str, ...] = ()
     people_reached: int = 0
     """People living in its regions, those that are back included (estimates); nobody twice."""
+    split_from: str | None = None
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 
 from reports.detection.parameters import Parameters
 from reports.detection.scope import Level, is_echo
+from reports.incidents import kinship
 from reports.incidents.timeline import EntryKind
 from reports.models import TimelineEntry
 from reports.status import catalogue
@@ -25,10 +26,11 @@ def noted(incidents: Mapping[int, int]) -> dict[int, int]:
     if not incidents:
         return {}
     services = catalogue.catalogue().by_slug
-    rows = TimelineEntry.objects.filter(incident__in=incidents, kind=EntryKind.ECHO).order_by("at", "id")
+    told = kinship.told_in(*incidents)
+    rows = TimelineEntry.objects.filter(incident__in=told, kind=EntryKind.ECHO).order_by("at", "id")
     return {
-        services[facts["service"]].id: incidents[incident]
-        for incident, facts in rows.values_list("incident_id", "facts")
+        services[facts["service"]].id: service_id
+        for service_id, facts in rows.values_list("incident__service_id", "facts")
         if facts.get("service") in services
     }
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 
 from reports import clock, counts, formats
-from reports.incidents import timeline
+from reports.incidents import kinship, timeline
 from reports.models import Evidence, Incident, Region, RegionalOutage, Statement, TimelineEntry
 from reports.status import catalogue, figures, outages, snapshots
 from reports.status.answers import (
@@ -51,7 +51,7 @@ def told(ids: Sequence[int]) -> tuple[IncidentStatus, ...]:
         return ()
     rows = (
         Incident.objects.filter(pk__in=ids)
-        .select_related("service", "group", "echo_of", "merged_into")
+        .select_related("service", "group", "echo_of", "merged_into", "split_from")
         .prefetch_related("regions", "statements__region", "group__incidents__service")
         .in_bulk()
     )
@@ -64,7 +64,7 @@ def told(ids: Sequence[int]) -> tuple[IncidentStatus, ...]:
 def _told(row: Incident, evidence: Evidence | None, sums: tuple[int, int]) -> IncidentStatus:
     regions = [outage for outage in row.regions.all() if not outage.withdrawn_at]
     state = outages.state_of(row, (outage.state for outage in regions))
-    said = sorted(row.statements.all(), key=lambda statement: (statement.said_at, statement.pk))
+    said = sorted(_standing(row.statements.all()), key=lambda statement: (statement.said_at, statement.pk))
     restored = [outage.restored_at for outage in regions if outage.restored_at]
     others = (
         [other for other in row.group.incidents.all() if other.pk != row.pk and not other.rejected_at]
@@ -98,6 +98,7 @@ def _told(row: Incident, evidence: Evidence | None, sums: tuple[int, int]) -> In
         siblings=_siblings(row, others),
         echo_of=row.echo_of.ref if row.echo_of else None,
         merged_into=row.merged_into.ref if row.merged_into else None,
+        split_from=row.split_from.ref if row.split_from else None,
         evidence=_evidence(evidence),
         statements=tuple(_statement(statement) for statement in said),
         group_incidents=tuple(sorted(other.ref for other in others)),
@@ -141,6 +142,11 @@ def _siblings(row: Incident, others: Iterable[Incident]) -> tuple[SiblingFigures
         for sibling in row.siblings
         if sibling["service"] in services
     )
+
+
+def _standing(statements: Iterable[Statement]) -> list[Statement]:
+    """Those that nobody withdrew: the timeline tells of the others."""
+    return [statement for statement in statements if statement.withdrawn_at is None]
 
 
 def _statement(statement: Statement) -> StatementFacts:
@@ -243,7 +249,9 @@ def _incident_regions(ref: str) -> tuple[RegionalOutageStatus, ...]:
     rows = [course.outage for course in courses]
     spoke = {
         evidence.region_id: evidence
-        for evidence in Evidence.objects.filter(incident=row, decision__in=("opened", "reopened"), region__isnull=False)
+        for evidence in Evidence.objects.filter(
+            incident__in=kinship.told_in(row.pk), decision__in=("opened", "reopened"), region__isnull=False
+        )
         .select_related("region")
         .order_by("decided_at", "id")
     }
@@ -355,7 +363,8 @@ def _incident_history(ref: str, now: datetime) -> IncidentHistory | None:
             regions.append(_link(outage))
             transitions += [Transition(region=outage.region_code, at=at, state=state) for at, state in history]
     transitions.sort(key=lambda change: (change.at, change.region))
-    statements = tuple(_statement(statement) for statement in row.statements.select_related("region"))
+    said = _standing(row.statements.select_related("region"))
+    statements = tuple(_statement(statement) for statement in said)
     return IncidentHistory(
         ref=row.ref,
         version=snapshots.digest(transitions, statements, row.resolved_at),

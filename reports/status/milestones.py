@@ -30,6 +30,10 @@ _WHOLE = {
     EntryKind.RESOLVED: "resolved",
     EntryKind.REOPENED: "reopened",
     EntryKind.STATEMENT: "said",
+    EntryKind.JOINED: "joined",
+    EntryKind.SPLIT: "split",
+    EntryKind.SPLIT_FROM: "split_from",
+    EntryKind.UNDONE: "corrected",
 }
 # Of these only the first of an incident.
 _FIRST = {EntryKind.REGION_RESTORED: "first_back", EntryKind.REGION_RELAPSED: "relapsed"}
@@ -68,7 +72,7 @@ def _milestones(refs: Sequence[str], regions: Sequence[str]) -> dict[str, tuple[
         if entry.statement and kind == "said" and entry.statement.meaning == Statement.Meaning.DENIED:
             kind = "denied"
         elif kind == "said" and not any(one.kind == "acknowledged" for one in found[entry.incident_id]):
-            kind = "acknowledged"
+            kind = "said" if entry.statement and entry.statement.withdrawn_at else "acknowledged"
         found[entry.incident_id].append(_milestone(incidents[entry.incident_id], entry, kind, text))
     for entry, text in (*_firsts(incidents), *_grown(incidents)):
         kind = _FIRST.get(EntryKind(entry.kind), "grew")

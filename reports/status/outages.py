@@ -9,6 +9,7 @@ from datetime import datetime
 import numpy as np
 
 from reports.detection.decisions import IntArray
+from reports.incidents import kinship
 from reports.incidents.timeline import EntryKind
 from reports.models import Incident, RegionalOutage, Relapse, TimelineEntry
 from reports.status import catalogue
@@ -86,8 +87,13 @@ _TOLD = {
 
 
 def told_changes(incident_id: int) -> dict[int, list[Change]]:
-    """What the timeline of an incident says of each region (by id) between going down and being restored."""
-    entries = TimelineEntry.objects.filter(incident=incident_id, kind__in=_TOLD, region__isnull=False)
+    """What the timeline of an incident says of each region (by id) between going down and being restored.
+
+    The timelines of those that were merged into it say it of the regions that they brought.
+    """
+    entries = TimelineEntry.objects.filter(
+        incident__in=kinship.told_in(incident_id), kind__in=_TOLD, region__isnull=False
+    )
     told: dict[int, list[Change]] = {}
     for region, kind, at in entries.values_list("region_id", "kind", "at"):
         if region is not None:

@@ -72,7 +72,7 @@ class Picture:
     stale: bool
     hour: figures.Hour
     ongoing: Mapping[int, Ongoing]
-    """Open incidents by the id of their service."""
+    """Open incidents by the id of their service; what was split off is part of the original again."""
     recent: Mapping[int, Ongoing]
     """The last incident resolved within a day, of services that have no open one."""
     resolved: tuple[int, ...]
@@ -96,7 +96,7 @@ def _paint(minute: int) -> Picture:
     rows = (
         Incident.objects.filter(rejected_at=None, merged_at=None)
         .filter(Q(resolved_at=None) | Q(resolved_at__gt=at - RECENT))
-        .select_related("echo_of")
+        .select_related("echo_of", "split_from__split_from__split_from")
         .order_by("-resolved_at", "-id")
     )
     courses = outages.courses(row.pk for row in rows)
@@ -105,6 +105,12 @@ def _paint(minute: int) -> Picture:
     ongoing: dict[int, Ongoing] = {}
     recent: dict[int, Ongoing] = {}
     resolved: list[int] = []
+    latest: dict[int, int] = {}
+
+    def together(told: dict[int, Ongoing], row: Incident, found: Ongoing) -> None:
+        before = told.get(row.service_id)
+        told[row.service_id] = found if before is None else _united(before, found, lead=row.split_from_id is None)
+
     for row in rows:
         regions: dict[int, tuple[str, datetime]] = {}
         for course in courses[row.pk]:
@@ -122,10 +128,12 @@ def _paint(minute: int) -> Picture:
             regions=regions,
         )
         if row.resolved_at is None:
-            ongoing[row.service_id] = found
+            together(ongoing, row, found)
         else:
-            recent.setdefault(row.service_id, found)
             resolved.append(row.pk)
+            # The last one of the service, and what was told apart from it or it from that.
+            if latest.setdefault(row.service_id, _whole(row)) == _whole(row):
+                together(recent, row, found)
     return Picture(
         minute=minute,
         stale=health.is_stale(at),
@@ -134,6 +142,23 @@ def _paint(minute: int) -> Picture:
         recent={service: found for service, found in recent.items() if service not in ongoing},
         resolved=tuple(resolved),
         echoes=echoes.noted({row.pk: row.service_id for row in rows if row.resolved_at is None}),
+    )
+
+
+def _whole(row: Incident) -> int:
+    """The incident that this one is a part of, or itself; a part of a part is the first one's."""
+    while row.split_from is not None:
+        row = row.split_from
+    return row.pk
+
+
+def _united(one: Ongoing, other: Ongoing, *, lead: bool) -> Ongoing:
+    """Two parts of one outage as the present shows them: under the ref of the original where that is one of them."""
+    head, rest = (other, one) if lead else (one, other)
+    return replace(
+        head,
+        onset_at=min(one.onset_at, other.onset_at),
+        regions={**rest.regions, **head.regions},
     )
 
 
@@ -489,21 +514,21 @@ def _present_map(entry: Entry, now: Picture) -> MapStatus:
 
 
 def _past_map(entry: Entry, at: datetime) -> MapStatus:
-    incident = (
-        Incident.objects.filter(service=entry.id, rejected_at=None, merged_at=None, onset_at__lte=at)
-        .filter(Q(resolved_at=None) | Q(resolved_at__gt=at))
-        .order_by("-onset_at")
-        .first()
+    incidents = Incident.objects.filter(service=entry.id, rejected_at=None, merged_at=None, onset_at__lte=at).filter(
+        Q(resolved_at=None) | Q(resolved_at__gt=at)
     )
-    if incident is None:
+    numbers = list(incidents.order_by("onset_at", "id").values_list("pk", flat=True))
+    if not numbers:
         return _map(at, ())
     states: dict[int, tuple[str, datetime]] = {}
-    noticed = outages.told_changes(incident.pk)
-    for course in outages.courses([incident.pk])[incident.pk]:
-        index = catalogue.index_of(course.outage.region_code)
-        change = outages.state_at(outages.changes(course, noticed.get(course.outage.region_id, ())), at)
-        if index is not None and change is not None:
-            states[index] = (change[1], change[0])
+    courses = outages.courses(numbers)
+    for number in numbers:
+        noticed = outages.told_changes(number)
+        for course in courses[number]:
+            index = catalogue.index_of(course.outage.region_code)
+            change = outages.state_at(outages.changes(course, noticed.get(course.outage.region_id, ())), at)
+            if index is not None and change is not None:
+                states[index] = (change[1], change[0])
     hour = figures.read_hour(clock.minute_of(at), service_id=entry.id)
     return _map(at, _covered(entry, states, hour=hour))
 

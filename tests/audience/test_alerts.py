@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import User
 from django.test import Client
 from pytest_django.fixtures import Settings
 from standardwebhooks import Webhook, WebhookVerificationError
@@ -16,6 +17,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 from reports.api.serializers import incident_json
 from reports.audience import alerts, deliveries, notices, outgoing, webhooks
 from reports.audience.deliveries import Sent
+from reports.incidents import joining
 from reports.models import Delivery, Incident, Notice, RegionalOutage, Subscription
 from reports.status import snapshots
 from tests.audience.service import PushService, Received
@@ -193,6 +195,57 @@ def test_the_end_is_told_once_and_taken_back_where_it_was_none(world: World, pus
     assert tell(70 * MINUTE) == Sent(delivered=1)
     types = [read(each, asked)["type"] for each in push_service.received]
     assert types == ["incident.opened", "incident.resolved", "incident.updated"]
+
+
+def test_nobody_is_told_of_a_new_outage_because_two_were_merged(world: World, push_service: PushService) -> None:
+    asked = confirmed(push_service)
+    earlier = making.open_incident(world.whatsapp, ref="OUT-2026-0001", resolved_at=at("18:30"))
+    making.take_down(earlier, world.regions["US-CA"], restored_at=at("18:30"))
+    later = making.open_incident(world.whatsapp, ref="OUT-2026-0002", onset_at=at("18:50"))
+    making.take_down(later, world.regions["GB-ENG"])
+    assert tell() == Sent(delivered=1)
+    joining.merge(later.pk, into=earlier.ref, by=User.objects.create_user("duty"), at=NOW)
+    # Of the region that was back before, they had not been told: that is news of the same outage.
+    assert tell(20 * MINUTE) == Sent(delivered=1)
+    assert tell(40 * MINUTE) == Sent()
+    resolve(Incident.objects.get(pk=earlier.pk))
+    assert tell(60 * MINUTE) == Sent(delivered=1)
+    said = [read(each, asked) for each in push_service.received]
+    assert [each["type"] for each in said] == ["incident.opened", "incident.updated", "incident.resolved"]
+    assert [each["data"]["incident"]["ref"] for each in said] == ["OUT-2026-0002", "OUT-2026-0001", "OUT-2026-0001"]
+
+
+def test_who_asked_for_a_region_that_a_merger_does_not_change_hears_nothing_of_it(
+    world: World, push_service: PushService
+) -> None:
+    confirmed(push_service, region="GB-ENG")
+    earlier = making.open_incident(world.whatsapp, ref="OUT-2026-0001", resolved_at=at("18:30"))
+    making.take_down(earlier, world.regions["US-CA"], restored_at=at("18:30"))
+    later = making.open_incident(world.whatsapp, ref="OUT-2026-0002", onset_at=at("18:50"))
+    making.take_down(later, world.regions["GB-ENG"])
+    assert tell() == Sent(delivered=1)
+    joining.merge(later.pk, into=earlier.ref, by=User.objects.create_user("duty"), at=NOW)
+    assert tell(20 * MINUTE) == Sent()
+
+
+def test_a_split_is_no_news_and_what_happens_to_each_part_is(world: World, push_service: PushService) -> None:
+    asked = {code: confirmed(push_service, f"/{code}", region=code) for code in ("001", "GB-ENG", "BR-SP")}
+    incident = down(world, "GB-ENG", "BR-SP")
+    assert tell() == Sent(delivered=3)
+    part = joining.split(incident.pk, regions=["GB-ENG"], by=User.objects.create_user("duty"), at=NOW)
+    assert tell(20 * MINUTE) == Sent()
+    push_service.received.clear()
+    resolve(part)
+    assert tell(40 * MINUTE) == Sent(delivered=2)
+    said = {each.path[1:]: read(each, asked[each.path[1:]]) for each in push_service.received}
+    assert {code: each["type"] for code, each in said.items()} == {
+        "001": "incident.updated",
+        "GB-ENG": "incident.updated",
+    }
+    push_service.received.clear()
+    resolve(incident)
+    assert tell(60 * MINUTE) == Sent(delivered=3)
+    assert {read(each, asked[each.path[1:]])["type"] for each in push_service.received} == {"incident.resolved"}
 
 
 def test_an_outage_that_was_over_before_anybody_was_told_is_not_told(world: World, push_service: PushService) -> None:

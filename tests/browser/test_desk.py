@@ -51,13 +51,50 @@ def test_an_incident_is_judged_at_the_desk(browser_page: Page, incident: Inciden
 
     # On a telephone nothing is wider than the screen; tables scroll within themselves.
     page.set_viewport_size({"width": 390, "height": 844})
-    page.get_by_text("Confirm the outage").click()
-    page.get_by_role("button", name="Confirm", exact=True).click()
+    page.get_by_role("button", name="Confirm the outage").click()
     page.get_by_text("Confirmed by an administrator.").wait_for()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     page.goto("/admin/reports/incident/")
     assert page.get_by_role("link", name=incident.ref).is_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_an_incident_is_split_merged_again_and_each_taken_back(browser_page: Page, incident: Incident) -> None:
+    from reports.models import Incident
+
+    page = browser_page
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(f"/admin/reports/incident/{incident.pk}/change/")
+    page.get_by_label("Username").fill("owner")
+    page.get_by_label("Password").fill("a-long-password")
+    page.get_by_role("button", name="Log in").click()
+
+    # By the keyboard alone.
+    page.get_by_text("Split regions off").focus()
+    page.keyboard.press("Enter")
+    page.get_by_label("São Paulo (BR-SP)").focus()
+    page.keyboard.press("Space")
+    page.get_by_role("button", name="Split off").focus()
+    page.keyboard.press("Enter")
+    page.get_by_text(f"Regions of {incident.ref} are an incident of their own.").wait_for()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    part = Incident.objects.get(split_from=incident)
+
+    page.goto(f"/admin/reports/incident/{part.pk}/change/")
+    page.get_by_text("Merge it into another incident").click()
+    page.get_by_label("Is part of").select_option(incident.ref)
+    page.get_by_role("button", name="Merge", exact=True).click()
+    page.get_by_text(f"{part.ref} is merged.").wait_for()
+    page.get_by_role("button", name="Undo", exact=True).click()
+    page.get_by_text(f"Taken back: {part.ref} stands as if that had not been done.").wait_for()
+
+    page.goto(f"/admin/reports/incident/{incident.pk}/change/")
+    page.get_by_role("button", name="Undo: Split").click()
+    page.get_by_text("An administrator took the split back").wait_for()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert {row.region_code for row in incident.regions.all()} >= {"GB-ENG", "BR-SP"}
+    page.goto(f"/incidents/{part.ref}/")
+    page.get_by_text("is part of another one").wait_for()
 
 
 def test_a_what_if_is_asked_followed_and_read(browser_page: Page, incident: Incident) -> None:

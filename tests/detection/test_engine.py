@@ -337,6 +337,46 @@ def test_a_rejected_incident_is_withdrawn_and_stays_away(engine: Engine) -> None
     assert not [d for d in of(found, DecisionKind.OPENED) if d.decided > START + 180]
 
 
+def test_a_rejected_region_hides_no_other(engine: Engine) -> None:
+    crowd = Crowd(300)
+    crowd.down(ALPHA, ENGLAND, 150, 300, 2.0)
+    crowd.down(ALPHA, SCOTLAND, 200, 300, 2.0)
+    word = Signal(SignalKind.ADMIN_REJECTED, ALPHA, ENGLAND, START + 180, START + 180)
+    found = watched(engine, crowd, 0, 300, [word])
+    assert [d.decided - START for d in of(found, DecisionKind.WITHDRAWN)] == [180]
+    assert any(d.decided >= START + 200 for d in of(found, DecisionKind.OPENED, SCOTLAND))
+
+
+def test_a_rejected_country_keeps_the_regions_in_it(engine: Engine) -> None:
+    crowd = Crowd(300)
+    crowd.down(ALPHA, ENGLAND, 150, 300, 2.0)
+    words = [
+        Signal(SignalKind.ADMIN_DOWN, ALPHA, GB, START + 170, START + 170),
+        Signal(SignalKind.ADMIN_REJECTED, ALPHA, GB, START + 180, START + 180),
+    ]
+    found = watched(engine, crowd, 0, 200, words)
+    assert [d.region for d in of(found, DecisionKind.WITHDRAWN)] == [GB]
+    assert engine.incidents[ALPHA].regions[ENGLAND].state == "down"
+
+
+def test_what_a_statement_said_and_a_confirmation_are_taken_back(engine: Engine) -> None:
+    crowd = Crowd(300)
+    crowd.down(ALPHA, ENGLAND, 150, 300, 3.0)
+    words = [
+        Signal(SignalKind.STATEMENT_RESTORED, ALPHA, -1, START + 190, START + 190),
+        Signal(SignalKind.ADMIN_CONFIRMED, ALPHA, -1, START + 190, START + 190),
+    ]
+    watched(engine, crowd, 0, 195, words)
+    incident = engine.incidents[ALPHA]
+    assert (incident.regions[ENGLAND].said, incident.vouched) == (START + 190, True)
+    back = [
+        Signal(SignalKind.STATEMENT_WITHDRAWN, ALPHA, -1, START + 195, START + 195),
+        Signal(SignalKind.ADMIN_UNCONFIRMED, ALPHA, -1, START + 195, START + 195),
+    ]
+    watched(engine, crowd, 195, 196, back)
+    assert (incident.regions[ENGLAND].said, incident.vouched) == (0, False)
+
+
 def test_a_statement_does_not_restore_a_region_that_still_reports(engine: Engine) -> None:
     crowd = Crowd(300)
     crowd.down(ALPHA, ENGLAND, 150, 300, 3.0)

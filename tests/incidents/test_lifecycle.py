@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -9,53 +8,16 @@ from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError
 
-from reports.incidents import lifecycle, statements
+from reports.incidents import lifecycle, statements, timeline
 from reports.incidents.lifecycle import ConflictError, RegionWord, Stale
 from reports.models import Incident, RegionalOutage, Relapse, Statement, TimelineEntry, Word
+from tests.incidents.acts import kinds, open_incident, over, row, twice
 from tests.incidents.world import World
 
 
 @pytest.fixture
 def incident(world: World) -> Incident:
     return open_incident(world, "OUT-2026-0007")
-
-
-def open_incident(world: World, ref: str, minute: int = 10) -> Incident:
-    incident = Incident.objects.create(
-        ref=ref,
-        key=ref,
-        service_id=world.services["whatsapp"],
-        onset_at=world.at(minute),
-        detected_at=world.at(minute + 2),
-        confidence=0.9,
-    )
-    for code, name in (("GB-ENG", "England"), ("BR-SP", "São Paulo")):
-        incident.regions.create(
-            region_id=world.regions[code],
-            region_code=code,
-            region_name=name,
-            onset_at=world.at(minute),
-            detected_at=world.at(minute + 2),
-        )
-    return incident
-
-
-def row(code: str = "GB-ENG") -> RegionalOutage:
-    return RegionalOutage.objects.get(region_code=code)
-
-
-def kinds() -> list[str]:
-    return list(TimelineEntry.objects.order_by("id").values_list("kind", flat=True))
-
-
-def twice(act: Callable[..., Any], *arguments: Any, **more: Any) -> Any:
-    """Does the act as a form does that is sent twice; the second time changes nothing."""
-    result = act(*arguments, **more)
-    tables: tuple[Any, ...] = (Incident, RegionalOutage, Relapse, Statement, TimelineEntry, Word)
-    once = [list(table.objects.order_by("pk").values()) for table in tables]
-    act(*arguments, **more)
-    assert [list(table.objects.order_by("pk").values()) for table in tables] == once
-    return result
 
 
 def test_a_confirmation_says_who_and_when(incident: Incident, duty: User, world: World) -> None:
@@ -233,6 +195,50 @@ def test_a_word_that_does_not_fit_is_refused(incident: Incident, duty: User, wor
     with pytest.raises(ValueError, match="normal"):
         word("GB-ENG", "normal", 30)
     assert kinds() == []
+
+
+def test_an_incident_that_is_over_is_opened_again_where_it_is_least_sure_to_be_back(
+    incident: Incident, duty: User, world: World
+) -> None:
+    over(incident, world, 40)
+    RegionalOutage.objects.filter(region_code="BR-SP").update(restored_at=world.at(35))
+    twice(lifecycle.reopen, incident.pk, at=world.at(48), reason="still", by=duty, now=world.at(50), revision=0)
+    incident.refresh_from_db()
+    assert (incident.resolved_at, row().state, row("BR-SP").state) == (None, "down", "restored")
+    assert Relapse.objects.get().reopened_at == world.at(48)
+    assert kinds() == ["reopened", "region_overridden"]
+    assert timeline.text(TimelineEntry.objects.earliest("id")) == "Reopened by an administrator: still"
+    assert Word.objects.get().kind == "admin_down"
+
+
+def test_an_incident_with_a_silent_region_is_opened_again_there(incident: Incident, duty: User, world: World) -> None:
+    over(incident, world, 40)
+    RegionalOutage.objects.filter(region_code="BR-SP").update(
+        restored_at=None, restored_low=None, restored_high=None, declared_at=None, basis="", unknown_at=world.at(39)
+    )
+    lifecycle.reopen(incident.pk, at=world.at(48), reason="still", by=duty, now=world.at(50))
+    brazil = row("BR-SP")
+    assert (brazil.state, brazil.onset_at, row().state) == ("down", world.at(10), "restored")
+
+
+def test_only_what_is_over_and_nobody_elses_is_opened_again(incident: Incident, duty: User, world: World) -> None:
+    def again(**more: Any) -> None:
+        asked = {"at": world.at(45), "reason": "still", "by": duty, "now": world.at(50)}
+        lifecycle.reopen(incident.pk, **{**asked, **more})
+
+    with pytest.raises(ConflictError, match="not over"):
+        again()
+    over(incident, world, 40)
+    with pytest.raises(ValueError, match="reason"):
+        again(reason=" ")
+    with pytest.raises(ValueError, match="no region XX"):
+        again(regions=["XX"])
+    with pytest.raises(ValueError, match="future"):
+        again(at=world.at(51))
+    open_incident(world, "OUT-2026-0008", minute=44)
+    with pytest.raises(ConflictError, match="OUT-2026-0008"):
+        again(regions=["GB-SCT"])
+    assert (kinds(), Word.objects.count()) == ([], 0)
 
 
 def say(incident: Incident, duty: User | None, world: World, **more: Any) -> Any:

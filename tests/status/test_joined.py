@@ -1,0 +1,120 @@
+"""Merged and split incidents as the public sees them: pages, article, feeds and figures of the whole span."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+
+from reports import status
+from reports.incidents import joining, undo
+from reports.models import Act, Incident
+from reports.status import snapshots
+from reports.status.article import article
+from tests.status.making import World, at, count, learn, note, open_incident, speak, take_down, watch
+from tests.status.test_article import text
+
+FIRST, SECOND = "OUT-2026-0001", "OUT-2026-0002"
+
+
+@pytest.fixture
+def duty(db: None) -> User:
+    return User.objects.create_user("duty", password="a-long-password")
+
+
+@pytest.fixture
+def twofold(world: World) -> World:
+    """WhatsApp down in England from 18:02 to 18:30, and again from 18:50 on, then in São Paulo too."""
+    first = open_incident(world.whatsapp, ref=FIRST, resolved_at=at("18:30"))
+    take_down(first, world.regions["GB-ENG"], restored_at=at("18:30"))
+    note(first, "detected", when=at("18:06"), facts={"onset_at": at("18:02").isoformat(), "regions": 1})
+    second = open_incident(world.whatsapp, ref=SECOND, onset_at=at("18:50"))
+    note(second, "detected", when=at("18:54"), facts={"onset_at": at("18:50").isoformat(), "regions": 2})
+    for code in ("GB-ENG", "BR-SP"):
+        take_down(second, world.regions[code])
+        evidence = speak(second, world.regions[code], decided_at=at("18:54"))
+        note(second, "region_down", when=at("18:54"), region=world.regions[code], evidence=evidence)
+    note(second, "region_recovering", when=at("19:05"), region=world.regions["BR-SP"])
+    count(world.whatsapp, world.regions["GB-ENG"], at("18:10"), 70)
+    count(world.whatsapp, world.regions["GB-ENG"], at("18:55"), 30)
+    count(world.whatsapp, world.regions["BR-SP"], at("18:56"), 5)
+    watch(at("19:20"), baseline=learn())
+    snapshots.forget()
+    return world
+
+
+def test_a_merged_incident_is_told_with_its_whole_span(twofold: World, duty: User) -> None:
+    second = Incident.objects.get(ref=SECOND)
+    joining.merge(second.pk, into=FIRST, by=duty, at=at("19:10"))
+    snapshots.forget()
+    whole, part = status.incident(FIRST), status.incident(SECOND)
+    assert whole is not None
+    assert part is not None
+    assert (whole.state, whole.onset_at, whole.resolved_at, whole.reports) == ("open", at("18:02"), None, 105)
+    assert (part.state, part.review, part.merged_into) == ("resolved", "merged", FIRST)
+    regions = {each.region.code: each for each in status.incident_regions(FIRST)}
+    assert [relapse.reopened_at for relapse in regions["GB-ENG"].relapses] == [at("18:50")]
+    # Its figures are those of the one that found it.
+    assert regions["BR-SP"].evidence is not None
+    history = status.incident_history(FIRST, now=at("19:20"))
+    assert history is not None
+    brazil = [change.state for change in history.transitions if change.region == "BR-SP"]
+    assert brazil == ["down", "recovering"]
+    assert [line.kind for line in status.incident_timeline(FIRST)] == ["detected", "joined", "reopened"]
+    assert [line.kind for line in status.incident_timeline(SECOND)][-1] == "merged"
+
+
+def test_the_articles_of_a_merger_lead_to_the_one_that_tells_it(twofold: World, duty: User) -> None:
+    joining.merge(Incident.objects.get(ref=SECOND).pk, into=FIRST, by=duty, at=at("19:10"))
+    snapshots.forget()
+    whole, part = article(FIRST), article(SECOND)
+    assert whole is not None
+    assert part is not None
+    assert whole.headline.text.startswith("WhatsApp is")
+    assert "belongs to another incident, OUT-2026-0001, and is told there." in text(part)
+
+
+def test_a_part_is_told_by_itself_and_the_rest_without_it(twofold: World, duty: User) -> None:
+    second = Incident.objects.get(ref=SECOND)
+    part = joining.split(second.pk, regions=["BR-SP"], by=duty, at=at("19:10"))
+    snapshots.forget()
+    told, rest = status.incident(part.ref), status.incident(SECOND)
+    assert told is not None
+    assert rest is not None
+    assert (told.split_from, told.reports, told.evidence is not None) == (SECOND, 5, True)
+    assert ([link.code for link in told.currently_affected], rest.reports) == (["BR-SP"], 30)
+    kinds = [line.kind for line in status.incident_timeline(part.ref)]
+    assert kinds == ["region_down", "region_recovering", "split_from"]
+    article_of_part = article(part.ref)
+    assert article_of_part is not None
+    assert "São Paulo" in article_of_part.headline.text
+
+
+def test_followers_are_told_of_a_merger_and_of_its_end(twofold: World, duty: User, client: Client) -> None:
+    second = Incident.objects.get(ref=SECOND)
+    joining.merge(second.pk, into=FIRST, by=duty, at=at("19:10"))
+    undo.undo(Act.objects.get().pk, by=duty, at=at("19:15"))
+    part = joining.split(second.pk, regions=["BR-SP"], by=duty, at=at("19:16"))
+    snapshots.forget()
+    told = status.milestones([FIRST, SECOND, part.ref])
+    assert [one.kind for one in told[FIRST]] == ["opened", "joined", "reopened", "corrected", "resolved"]
+    assert [one.kind for one in told[SECOND]] == ["opened", "corrected", "split"]
+    assert [one.kind for one in told[part.ref]] == ["split_from"]
+    for address in ("/services/whatsapp/history.atom", "/services/whatsapp/api/v2/incidents.json"):
+        response = client.get(address)
+        assert response.status_code == 200
+        assert part.ref in response.content.decode()
+
+
+def test_a_restoration_of_one_part_keeps_the_service_down_for_the_other(twofold: World, duty: User) -> None:
+    second = Incident.objects.get(ref=SECOND)
+    part = joining.split(second.pk, regions=["BR-SP"], by=duty, at=at("19:10"))
+    Incident.objects.filter(pk=second.pk).update(resolved_at=at("19:12"))
+    when = at("19:12")
+    second.regions.update(restored_at=when, restored_low=when, restored_high=when, declared_at=when, basis="votes")
+    snapshots.forget()
+    found = status.service_status("whatsapp", now=at("19:20") + timedelta(seconds=30))
+    assert found is not None
+    assert (found.incident, [state.region.code for state in found.down]) == (part.ref, ["BR-SP"])
