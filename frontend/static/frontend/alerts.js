@@ -2,4 +2,6 @@
 
 import { setUpPlace } from "./where.js";
 
-setUpPlace(document.querySelector("form[data-alerts]"), { preset: true });
+const form = document.querySelector("form[data-alerts]");
+
+if (form) setUpPlace(form, { preset: true });
