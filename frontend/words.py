@@ -189,7 +189,7 @@ def interval(at: datetime, low: datetime, high: datetime) -> str:
 
 
 def multiple(reports: float, expected: float) -> str:
-    """``31 times the usual``; empty where nothing came, or next to nothing was expected and a ratio would only impress."""
+    """``31 times the usual``; empty where nothing came, or where so little was expected that it would only impress."""
     if expected < 0.05 or not reports:
         return ""
     ratio = reports / expected
