@@ -1,4 +1,7 @@
-"""Numbers to SVG: every plot is a square of 1,000 by 1,000 units that the page stretches to the room it has.
+"""Numbers to SVG: a plot is 1,000 units high, and the page stretches it to the room it has.
+
+It is 1,000 units wide, or, where time runs along it and an open page follows, as wide as says when: what is drawn then
+stays as it is while the plot grows, and only its end is news.
 
 Text never lies inside a stretched plot: ticks are given as percentages, to be placed beside it, so that letters keep
 their size on a telephone. ``y`` grows downwards, as in SVG. Nothing here knows Django, a clock or a database.
@@ -80,6 +83,14 @@ class CountsPlot:
     x_ticks: tuple[TimeTick, ...]
     start: datetime
     end: datetime
+    left: int
+    """Where the plot begins, and how many units it is wide: two for each step since a midnight."""
+    width: int
+
+    @property
+    def right(self) -> int:
+        """Where the plot ends."""
+        return self.left + self.width
 
 
 def percent(share: float) -> str:
@@ -134,54 +145,55 @@ def _y(value: float, top: float) -> int:
     return round(SIDE * (1 - min(max(value / top, 0.0), 1.0)))
 
 
-def _x(index: int, count: int) -> int:
-    return round(SIDE * index / count)
+def _x(index: int, count: int, width: int = SIDE) -> int:
+    return round(width * index / count)
 
 
-def steps_line(values: Sequence[float], top: float) -> str:
-    """Path data of a step line: ``values[i]`` holds over the i-th of ``len(values)`` equal parts of the width.
+def steps_line(values: Sequence[float], top: float, *, left: int = 0, width: int = SIDE) -> str:
+    """Path data of a step line: ``values[i]`` holds over the i-th of ``len(values)`` equal parts of the width, which
+    begins at ``left``.
 
     Values beyond ``top`` are cut at it. Empty for no values.
     """
     if not values:
         return ""
     heights = [_y(value, top) for value in values]
-    path = [f"M0 {heights[0]}"]
+    path = [f"M{left} {heights[0]}"]
     for i, height in enumerate(heights[1:], start=1):
         if height != heights[i - 1]:
-            path.append(f"H{_x(i, len(values))}V{height}")
-    return "".join([*path, f"H{SIDE}"])
+            path.append(f"H{left + _x(i, len(values), width)}V{height}")
+    return "".join([*path, f"H{left + width}"])
 
 
-def steps_area(values: Sequence[float], top: float) -> str:
+def steps_area(values: Sequence[float], top: float, *, left: int = 0, width: int = SIDE) -> str:
     """Path data of the area under :func:`steps_line`, closed along the bottom."""
-    line = steps_line(values, top)
-    return f"{line}V{SIDE}H0Z" if line else ""
+    line = steps_line(values, top, left=left, width=width)
+    return f"{line}V{SIDE}H{left}Z" if line else ""
 
 
-def smooth_line(values: Sequence[float], top: float) -> str:
+def smooth_line(values: Sequence[float], top: float, *, left: int = 0, width: int = SIDE) -> str:
     """Path data of straight lines through the middle of each of ``len(values)`` parts, drawn out to both edges."""
-    points = _middles(values, top)
+    points = _middles(values, top, left, width)
     return "M" + "L".join(f"{x} {y}" for x, y in points) if points else ""
 
 
-def band(low: Sequence[float], high: Sequence[float], top: float) -> str:
+def band(low: Sequence[float], high: Sequence[float], top: float, *, left: int = 0, width: int = SIDE) -> str:
     """Path data of the area between two lines of equal length. Raises ``ValueError`` where the lengths differ."""
     if len(low) != len(high):
         raise ValueError("both edges of a band need equally many values")
-    upper, lower = _middles(high, top), _middles(low, top)
+    upper, lower = _middles(high, top, left, width), _middles(low, top, left, width)
     if not upper:
         return ""
     return "M" + "L".join(f"{x} {y}" for x, y in [*upper, *reversed(lower)]) + "Z"
 
 
-def _middles(values: Sequence[float], top: float) -> list[tuple[int, int]]:
+def _middles(values: Sequence[float], top: float, left: int, width: int) -> list[tuple[int, int]]:
     count = len(values)
     if not count:
         return []
     heights = [_y(value, top) for value in values]
-    inner = [(round(SIDE * (i + 0.5) / count), height) for i, height in enumerate(heights)]
-    points = [(0, heights[0]), *inner, (SIDE, heights[-1])]
+    inner = [(left + round(width * (i + 0.5) / count), height) for i, height in enumerate(heights)]
+    points = [(left, heights[0]), *inner, (left + width, heights[-1])]
     # A point halfway along a level stretch draws nothing.
     return [
         point
@@ -209,17 +221,22 @@ def counts_plot(
     end = start + step * len(reports)
     if top is None:
         top = nice_top(max([*reports, *working, *upper], default=0))
+    # From a midnight on, so that a step stands where it stood when the plot began earlier.
+    midnight = start.replace(hour=0, minute=0, second=0, microsecond=0)
+    left, width = 2 * round((start - midnight) / step), 2 * max(len(reports), 1)
     return CountsPlot(
-        reports=steps_line(reports, top),
-        reports_area=steps_area(reports, top),
-        working=steps_line(working, top),
-        expected=smooth_line(expected, top),
-        band=band([0.0] * len(upper), upper, top),
+        reports=steps_line(reports, top, left=left, width=width),
+        reports_area=steps_area(reports, top, left=left, width=width),
+        working=steps_line(working, top, left=left, width=width),
+        expected=smooth_line(expected, top, left=left, width=width),
+        band=band([0.0] * len(upper), upper, top, left=left, width=width),
         top=top,
         y_ticks=y_ticks(top),
         x_ticks=time_ticks(start, end, most=most_ticks),
         start=start,
         end=end,
+        left=left,
+        width=width,
     )
 
 
@@ -229,24 +246,28 @@ def state_at(changes: Sequence[tuple[datetime, str]], at: datetime) -> str:
     return changes[number - 1][1] if number else "normal"
 
 
-def position(at: datetime, start: datetime, end: datetime) -> int:
+def position(at: datetime, start: datetime, end: datetime, *, width: int = SIDE) -> int:
     """Where ``at`` lies in ``[start, end]``, in units of a plot; cut at both edges, 0 for an empty range."""
     length = end - start
     if length <= timedelta(0):
         return 0
-    return round(SIDE * min(max((at - start) / length, 0.0), 1.0))
+    return round(width * min(max((at - start) / length, 0.0), 1.0))
 
 
-def spans(changes: Sequence[tuple[datetime, str]], start: datetime, end: datetime) -> tuple[Span, ...]:
+def spans(
+    changes: Sequence[tuple[datetime, str]], start: datetime, end: datetime, *, width: int = SIDE
+) -> tuple[Span, ...]:
     """The stretches of one region that were not ``normal`` within ``[start, end]``, in order, none overlapping."""
     found = []
+    # As narrow as can still be seen.
+    least = max(round(width / SIDE), 1)
     for i, (since, state) in enumerate(changes):
         until = changes[i + 1][0] if i + 1 < len(changes) else end
         since, until = max(since, start), min(until, end)
         if state == "normal" or until <= since:
             continue
-        x = position(since, start, end)
-        found.append(Span(state, since, until, x, max(position(until, start, end) - x, 1)))
+        x = position(since, start, end, width=width)
+        found.append(Span(state, since, until, x, max(position(until, start, end, width=width) - x, least)))
     return tuple(found)
 
 
@@ -283,7 +304,7 @@ def shares(
     return found
 
 
-def stack(layers: Sequence[Sequence[float]]) -> tuple[str, ...]:
+def stack(layers: Sequence[Sequence[float]], *, width: int = SIDE) -> tuple[str, ...]:
     """Path data of areas stacked from the bottom up; ``layers[k][i]`` is the share of layer k at the i-th instant.
 
     Sums beyond one are cut. All layers are equally long, else ``ValueError``. A layer that is nowhere more than
@@ -301,14 +322,14 @@ def stack(layers: Sequence[Sequence[float]]) -> tuple[str, ...]:
         if max(layer) <= 0:
             paths.append("")
         else:
-            upper = [f"{_x(i, last)} {_y(value, 1.0)}" for i, value in enumerate(ceiling)]
-            lower = [f"{_x(i, last)} {_y(value, 1.0)}" for i, value in enumerate(floor)]
+            upper = [f"{_x(i, last, width)} {_y(value, 1.0)}" for i, value in enumerate(ceiling)]
+            lower = [f"{_x(i, last, width)} {_y(value, 1.0)}" for i, value in enumerate(floor)]
             paths.append("M" + "L".join([*upper, *reversed(lower)]) + "Z")
         floor = ceiling
     return tuple(paths)
 
 
-def stack_steps(layers: Sequence[Sequence[float]]) -> tuple[str, ...]:
+def stack_steps(layers: Sequence[Sequence[float]], *, width: int = SIDE) -> tuple[str, ...]:
     """The same as :func:`stack`, but each share holds until the next instant: level stretches cost nothing."""
     if len({len(layer) for layer in layers}) > 1:
         raise ValueError("layers to be stacked need equally many values")
@@ -319,20 +340,20 @@ def stack_steps(layers: Sequence[Sequence[float]]) -> tuple[str, ...]:
     paths = []
     for layer in layers:
         ceiling = [low + share for low, share in zip(floor, layer, strict=True)]
-        runs = [_edges([_y(value, 1.0) for value in edge], last) for edge in (ceiling, floor)]
-        paths.append(_between(*runs) if max(layer) > 0 else "")
+        runs = [_edges([_y(value, 1.0) for value in edge], last, width) for edge in (ceiling, floor)]
+        paths.append(_between(*runs, width) if max(layer) > 0 else "")
         floor = ceiling
     return tuple(paths)
 
 
-def _edges(heights: Sequence[int], last: int) -> list[tuple[int, int]]:
+def _edges(heights: Sequence[int], last: int, width: int) -> list[tuple[int, int]]:
     """The places where a step line begins a new height: ``(x, height)``, the first at 0."""
-    return [(_x(i, last), height) for i, height in enumerate(heights[:-1]) if i == 0 or height != heights[i - 1]]
+    return [(_x(i, last, width), height) for i, height in enumerate(heights[:-1]) if i == 0 or height != heights[i - 1]]
 
 
-def _between(upper: Sequence[tuple[int, int]], lower: Sequence[tuple[int, int]]) -> str:
+def _between(upper: Sequence[tuple[int, int]], lower: Sequence[tuple[int, int]], width: int) -> str:
     """Path data between two step lines: along the upper one to the right, along the lower one back."""
-    there = f"M0 {upper[0][1]}" + "".join(f"H{x}V{height}" for x, height in upper[1:]) + f"H{SIDE}"
+    there = f"M0 {upper[0][1]}" + "".join(f"H{x}V{height}" for x, height in upper[1:]) + f"H{width}"
     back = f"V{lower[-1][1]}"
     for (x, _height), (_x_before, before) in zip(reversed(lower[1:]), reversed(lower[:-1]), strict=True):
         back += f"H{x}V{before}"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 from frontend import charts
 from reports import status
@@ -14,15 +16,20 @@ SPARK, SPARK_STEP = timedelta(hours=6), timedelta(minutes=10)
 
 def day(slug: str, region: str, now: datetime) -> CountSeries | None:
     """The counts of the last 24 hours; ``None`` for a service or region nobody knows."""
-    # Whole steps, so that the bars do not shiver from minute to minute.
-    seconds = int(STEP.total_seconds())
-    end = datetime.fromtimestamp(-(-now.timestamp() // seconds) * seconds, UTC)
+    end = _whole(now, STEP)
     return status.service_counts(slug, region=region, start=end - DAY, end=end, step=STEP)
+
+
+def _whole(now: datetime, step: timedelta) -> datetime:
+    """The end of the step in which ``now`` lies, so that bars do not shiver from minute to minute."""
+    seconds = int(step.total_seconds())
+    return datetime.fromtimestamp(-(-now.timestamp() // seconds) * seconds, UTC)
 
 
 def spark(slug: str, now: datetime) -> charts.CountsPlot | None:
     """A small chart of the last hours, without axes."""
-    series = status.service_counts(slug, start=now - SPARK, end=now, step=SPARK_STEP)
+    end = _whole(now, SPARK_STEP)
+    series = status.service_counts(slug, start=end - SPARK, end=end, step=SPARK_STEP)
     return plot(series) if series else None
 
 
@@ -41,15 +48,14 @@ def plot(series: CountSeries, *, top: float | None = None) -> charts.CountsPlot:
 
 def chart(series: CountSeries, *, top: float | None = None) -> dict[str, object]:
     """What ``_chart.html`` and ``chart.svg`` take: the drawing, its table by the hour, and its highest step."""
-    hourly = max(int(timedelta(hours=1) / series.step), 1)
     rows = [
         {
             "at": series.start + series.step * i,
-            "reports": sum(series.reports[i : i + hourly]),
-            "working": sum(series.working[i : i + hourly]),
-            "expected": sum(series.expected[i : i + hourly]),
+            "reports": sum(series.reports[i:until]),
+            "working": sum(series.working[i:until]),
+            "expected": sum(series.expected[i:until]),
         }
-        for i in range(0, len(series.reports), hourly)
+        for i, until in pairwise(_hours(series))
     ]
     most = max(series.reports, default=0)
     return {
@@ -60,3 +66,14 @@ def chart(series: CountSeries, *, top: float | None = None) -> dict[str, object]
         "most_at": series.start + series.step * series.reports.index(most) if most else None,
         "step_minutes": int(series.step / timedelta(minutes=1)),
     }
+
+
+def _hours(series: CountSeries) -> list[int]:
+    """The steps at which a row begins: the first, those at a full hour, and one beyond the last. A row that is over
+    then stays as it is while the series moves on.
+    """
+    number = len(series.reports)
+    hour = timedelta(hours=1)
+    first = (series.start + hour).replace(minute=0, second=0, microsecond=0)
+    full = {math.ceil((first + hour * i - series.start) / series.step) for i in range(number)}
+    return sorted({0, *(step for step in full if step < number), number})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -18,7 +18,6 @@ MINUTE = timedelta(minutes=1)
 # The slider has at most so many positions, which one can still hit with a thumb.
 MOST_STEPS = 150
 _STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 360, 720, 1440)
-STRIP_PARTS = 160
 
 Changes = Mapping[str, Sequence[tuple[datetime, str]]]
 
@@ -29,7 +28,7 @@ _LETTERS = {"down": "d", "recovering": "r", "restored": "b", "unknown": "u", "no
 class Row:
     """One region of the table: its outage, its state at the chosen instant, and its course as bars.
 
-    ``low``, ``high`` and ``back`` are the interval and the estimate of the restoration in units of a plot.
+    ``low``, ``high`` and ``back`` are the interval and the estimate of the restoration in minutes since the beginning.
     """
 
     outage: RegionalOutageStatus
@@ -65,6 +64,8 @@ class Course:
 
     start: datetime
     end: datetime
+    width: int
+    """Of everything that is drawn: minutes, so that what is past stays as it was drawn."""
     at: datetime
     latest: bool
     step: int
@@ -84,10 +85,13 @@ def course(history: IncidentHistory, outages: Sequence[RegionalOutageStatus], *,
     changes = by_region(history)
     shown = history.end if at is None else min(max(at, history.start), history.end)
     step = slider_step(history)
+    width = length(history)
     living = own_people(history.regions)
     rows = _rows(history, outages, changes, shown)
-    layers = charts.shares(living, changes, history.start, history.end, parts=STRIP_PARTS)
-    paths = charts.stack([layers[state] for state in charts.STATES[:4]])
+    # The last part may reach beyond the end, where the plot is cut.
+    number = math.ceil(width / step)
+    layers = charts.shares(living, changes, history.start, history.start + number * step * MINUTE, parts=number)
+    paths = charts.stack([layers[state] for state in charts.STATES[:4]], width=number * step)
     people: dict[str, float] = defaultdict(float)
     for code, population in living.items():
         people[charts.state_at(changes[code], shown)] += population
@@ -98,13 +102,14 @@ def course(history: IncidentHistory, outages: Sequence[RegionalOutageStatus], *,
     return Course(
         start=history.start,
         end=history.end,
+        width=width,
         at=shown,
         latest=shown >= history.end,
         step=step,
         rows=rows,
         layers=tuple(Layer(state, path) for state, path in zip(charts.STATES, paths, strict=False) if path),
         said=tuple(
-            Said(charts.position(said.said_at, history.start, history.end), said)
+            Said(charts.position(said.said_at, history.start, history.end, width=width), said)
             for said in history.statements
             if history.start <= said.said_at <= history.end
         ),
@@ -113,7 +118,7 @@ def course(history: IncidentHistory, outages: Sequence[RegionalOutageStatus], *,
         people=dict(people),
         earlier=_link_time(shown - leap) if shown > history.start else None,
         later=_link_time(shown + leap) if shown + leap < history.end else None,
-        cursor=charts.position(shown, history.start, history.end),
+        cursor=charts.position(shown, history.start, history.end, width=width),
     )
 
 
@@ -129,9 +134,14 @@ def by_region(history: IncidentHistory) -> dict[str, list[tuple[datetime, str]]]
     return found
 
 
+def length(history: IncidentHistory) -> int:
+    """Whole minutes, and at least one."""
+    return max(math.ceil((history.end - history.start) / MINUTE), 1)
+
+
 def slider_step(history: IncidentHistory) -> int:
     """Whole minutes from one position of the slider to the next."""
-    minutes = max(math.ceil((history.end - history.start) / MINUTE), 1)
+    minutes = length(history)
     return next((step for step in _STEPS if minutes / step <= MOST_STEPS), math.ceil(minutes / MOST_STEPS))
 
 
@@ -146,8 +156,10 @@ def _rows(
         back = outage.restored_at
         return back is None, back or history.end, -(outage.region.population or 0)
 
+    width = length(history)
+
     def place(instant: datetime | None) -> int | None:
-        return None if instant is None else charts.position(instant, history.start, history.end)
+        return None if instant is None else charts.position(instant, history.start, history.end, width=width)
 
     shown_outages = [outage for outage in outages if outage.region.kind != "world"] or outages
     return tuple(
@@ -156,7 +168,7 @@ def _rows(
             country=country_name(outage.region),
             state=charts.state_at(changes.get(outage.region.code, ()), shown),
             order=order,
-            spans=charts.spans(changes.get(outage.region.code, ()), history.start, history.end),
+            spans=charts.spans(changes.get(outage.region.code, ()), history.start, history.end, width=width),
             low=place(outage.restored_low),
             high=place(outage.restored_high),
             back=place(outage.restored_at),
@@ -193,8 +205,8 @@ def covers(history: IncidentHistory) -> dict[str, str]:
     return {cover.region: cover.by for cover in history.covered if alone or cover.by != "001"}
 
 
-def as_json(history: IncidentHistory, *, only: Container[str] | None = None) -> dict[str, object]:
-    """The history for ``timeline.js``: minutes since its start, one letter a state. With ``only``, those regions."""
+def as_json(history: IncidentHistory) -> dict[str, object]:
+    """The history for ``timeline.js``: minutes since its start, one letter a state."""
     changes = by_region(history)
     counted = {link.code for link in parts(history.regions)}
     covered: dict[str, list[str]] = defaultdict(list)
@@ -207,13 +219,11 @@ def as_json(history: IncidentHistory, *, only: Container[str] | None = None) -> 
         "step": slider_step(history),
         "covered": covered,
         "uncounted": [link.code for link in history.regions if link.code not in counted],
-        "changes": len(history.transitions),
         "regions": {
             link.code: [
                 link.name,
                 *([round((at - history.start) / MINUTE), _LETTERS[state]] for at, state in changes[link.code]),
             ]
             for link in history.regions
-            if only is None or link.code in only
         },
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -9,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from frontend import charts
-from frontend.course import Changes, Layer, Row, country_name
+from frontend.course import MINUTE, Changes, Layer, Row, country_name, length, slider_step
 from reports import status
 from reports.status.answers import IncidentHistory, RegionLink
 from reports.status.nesting import own_people, parts
@@ -17,8 +18,8 @@ from reports.status.nesting import own_people, parts
 # What is open without being asked for, and what one page shows before "show all".
 MOST_ROWS = 25
 MOST_GROUPS = 25
-# So many parts of a country's course; finer than a screen of a telephone shows.
-STRIP_PARTS = 60
+# Of a country's course: finer is than a screen of a telephone shows.
+STEPS_A_PART = 2
 
 # What a country is marked by: the worst that is true of any part of it, and not being known is worse than being back.
 SEVERITY = ("down", "recovering", "unknown", "restored", "normal")
@@ -149,14 +150,16 @@ def _group(
     backs = [row.outage.restored_at for row in rows if row.outage.region.code in counted]
     restored = [at for at in backs if at]
     living = {link: people.get(link, 0.0) for link in links}
+    step = slider_step(history) * STEPS_A_PART
+    number = math.ceil(length(history) / step)
     shares = charts.shares(
         living if any(living.values()) else dict.fromkeys(links, 1.0),
         changes,
         history.start,
-        history.end,
-        parts=STRIP_PARTS,
+        history.start + number * step * MINUTE,
+        parts=number,
     )
-    paths = charts.stack_steps([shares[state] for state in charts.STATES[:4]])
+    paths = charts.stack_steps([shares[state] for state in charts.STATES[:4]], width=number * step)
     states = [charts.state_at(changes.get(each, ()), at) for each in counted]
     return Group(
         code=code,

@@ -8,6 +8,10 @@ The view names the query parameters that it reads; it is given no others, and no
 of the page does not tell can get into it. A finished page is kept in every encoding a browser may ask for. While it is
 at hand the event loop answers (``outagemap.middleware.ReadyPages``): no thread, no query. While the database is away
 the last page there was goes out, and says from when it is.
+
+Who has a version of a page that is followed names it in ``?since=`` and gets what changed (``deltas.py``), or the
+whole where this process does not know that version, or where that is less. Versions are named by their content, so
+whose answer it is, and which cache gave it out, makes no difference.
 """
 
 from __future__ import annotations
@@ -15,6 +19,8 @@ from __future__ import annotations
 import copy
 import functools
 import gzip
+import json
+import re
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from datetime import datetime
@@ -32,16 +38,26 @@ from django.utils.http import parse_etags
 from django.utils.translation import get_language
 
 from frontend import snapshot
+from frontend.deltas import edits
 from frontend.places import guessed_country
 from reports import clock
 from reports.status import snapshots
+from reports.status.shelf import Shelf
 
 # A longer query is nobody's but somebody's who wants to fill the memory.
 LONGEST_QUERY = 200
 # As the middleware that compresses the rest.
 COMPRESS_FROM = 200
-COMPRESSIBLE = ("text/", "image/svg", "application/json", "application/atom")
+COMPRESSIBLE = ("text/", "image/svg", "application/json", "application/atom", "application/vnd.outagemap")
 BROTLI_QUALITY = 5
+# In each process: some thousand versions, compressed, and what changed between two of them.
+MOST_FORMER_BYTES = 24 * 2**20
+MOST_DELTA_BYTES = 8 * 2**20
+TOGETHER = "-parts"
+DELTA = "application/vnd.outagemap.delta+json"
+_NAME = re.compile(r"[0-9a-f]{24}")
+_Version = tuple[str, str, str]
+_former: Shelf[bytes] = Shelf(most_bytes=MOST_FORMER_BYTES)
 # In the page of `base.html`; what is said of an old page goes before it.
 NOTES_BEGIN = b'<p class="note" data-connection'
 
@@ -69,7 +85,9 @@ class Finished:
         # Two encodings of one page are two representations: a strong tag is never that of both.
         tag = f'"{self.name}-{encoding}"' if encoding else f'"{self.name}"'
         known = request.META.get("HTTP_IF_NONE_MATCH", "")
-        response = HttpResponse(status=304) if known and _knows(known, tag) else HttpResponse(body)
+        # Who put the page together from what changed knows no tag of an encoding.
+        same = known and (_knows(known, tag) or _knows(known, f'"{self.name}{TOGETHER}"'))
+        response = HttpResponse(status=304) if same else HttpResponse(body)
         for header, value in self.headers:
             response.headers[header] = value
         response.headers["ETag"] = tag
@@ -84,11 +102,20 @@ def _knows(known: str, tag: str) -> bool:
     return known == tag or any(each in {"*", tag} for each in (one.removeprefix("W/") for one in parse_etags(known)))
 
 
+_deltas: Shelf[Finished] = Shelf(most_bytes=MOST_DELTA_BYTES)
+
+
 class Kept:
     """A view whose pages are kept. ``view`` is the view itself, which makes one."""
 
     def __init__(
-        self, view: Callable[..., HttpResponseBase], query: tuple[str, ...], *, by_country: bool, slow: bool
+        self,
+        view: Callable[..., HttpResponseBase],
+        query: tuple[str, ...],
+        *,
+        by_country: bool,
+        slow: bool,
+        followed: bool,
     ) -> None:
         functools.update_wrapper(self, view)
         self.view = view
@@ -96,6 +123,7 @@ class Kept:
         self._query = (*query, "part")
         self._by_country = by_country
         self._slow = slow
+        self._followed = followed
 
     def __call__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         """The page, kept or made now."""
@@ -107,7 +135,7 @@ class Kept:
         def make() -> Finished | None:
             response = self.view(asked.request(request), *args, **kwargs)
             if response.status_code == 200 and isinstance(response, HttpResponse) and not response.cookies:
-                return _finished(response)
+                return self._remembered(request, _finished(response))
             # A redirect or a refusal: known to be one, but not worth keeping.
             passed.append(response)
             return None
@@ -115,7 +143,7 @@ class Kept:
         key = self._key(request, asked)
         found = snapshots.rendered(key, make, minute=clock.minute_of(clock.now()), slow=self._slow)
         if found is not None:
-            return found.answer(request)
+            return (self._news(request, found) or found).answer(request)
         return passed[0] if passed else self.view(request, *args, **kwargs)
 
     def at_hand(self, request: HttpRequest) -> HttpResponse | None:
@@ -125,6 +153,10 @@ class Kept:
         if now is None or asked is None:
             return None
         found = snapshots.rendered_at_hand(self._key(request, asked), minute=clock.minute_of(now))
+        if found is None:
+            return None
+        if version := self._version(request, found):
+            found = _deltas.at_hand((version, found.name), None)
         return None if found is None else found.answer(request)
 
     def former(self, request: HttpRequest) -> HttpResponse | None:
@@ -150,6 +182,28 @@ class Kept:
             response.headers[header] = value
         response.headers["Cache-Control"] = "no-store"
         return response
+
+    def _remembered(self, request: HttpRequest, made: Finished) -> Finished:
+        """A page that somebody will name as the version that they have."""
+        if self._followed:
+            _former.get((self._name, request.path, made.name), None, lambda: made.gzipped or gzip.compress(made.body))
+        return made
+
+    def _version(self, request: HttpRequest, found: Finished) -> _Version | None:
+        """The version that the reader has, where it is another one than ``found`` and known here."""
+        since = request.GET.get("since", "") if self._followed else ""
+        if since == found.name or not _NAME.fullmatch(since):
+            return None
+        version = self._name, request.path, since
+        return version if _former.at_hand(version, None) else None
+
+    def _news(self, request: HttpRequest, found: Finished) -> Finished | None:
+        """What changed since the version that the reader has; ``None`` where only the whole will do."""
+        version = self._version(request, found)
+        if version is None:
+            return None
+        former = _former.at_hand(version, None)
+        return former and _deltas.get((version, found.name), None, lambda: _delta(version[-1], former, found))
 
     def _asked(self, request: HttpRequest) -> _Asked | None:
         if request.method not in {"GET", "HEAD"}:
@@ -196,30 +250,43 @@ class _Asked:
 
 
 def keep(
-    *query: str, by_country: bool = False, slow: bool = False
+    *query: str, by_country: bool = False, slow: bool = False, followed: bool = False
 ) -> Callable[[Callable[..., HttpResponseBase]], Kept]:
     """Keeps the pages of a view, which reads the query parameters ``query`` and, ``by_country``, the country that the
     reader's browser names. It may depend on its address, the language and the host, too; on nothing else. What is
-    ``slow`` to make is made one at a time.
+    ``slow`` to make is made one at a time. What is ``followed`` by open pages is told as what changed, too.
     """
 
     def decorate(view: Callable[..., HttpResponseBase]) -> Kept:
-        return Kept(view, query, by_country=by_country, slow=slow)
+        return Kept(view, query, by_country=by_country, slow=slow, followed=followed)
 
     return decorate
 
 
+def _delta(since: str, former: bytes, found: Finished) -> Finished:
+    """What changed between the two; ``found`` itself where that is no less."""
+    changed = edits(gzip.decompress(former), found.body)
+    told = {"since": since, "name": found.name, "bytes": len(found.body), "edits": changed}
+    body = json.dumps(told, separators=(",", ":"), ensure_ascii=False).encode()
+    made = _packed(body, f"{found.name}.{since}", {**dict(found.headers), "Content-Type": DELTA}, found.made_at)
+    return made if len(made.brotlied or body) < len(found.brotlied or found.body) else found
+
+
 def _finished(response: HttpResponse) -> Finished:
-    body = response.content
     patch_vary_headers(response, ["Accept-Encoding"])
     del response.headers["ETag"]
-    worth_it = len(body) >= COMPRESS_FROM and response.headers.get("Content-Type", "").startswith(COMPRESSIBLE)
+    name = blake2b(response.content, digest_size=12).hexdigest()
+    return _packed(response.content, name, dict(response.headers.items()), clock.now())
+
+
+def _packed(body: bytes, name: str, headers: dict[str, str], made_at: datetime) -> Finished:
+    worth_it = len(body) >= COMPRESS_FROM and headers.get("Content-Type", "").startswith(COMPRESSIBLE)
     return Finished(
         body=body,
         # As small as it gets: made once, sent to many.
         gzipped=gzip.compress(body, 9, mtime=0) if worth_it else None,
         brotlied=brotli.compress(body, quality=BROTLI_QUALITY) if worth_it else None,
-        name=blake2b(body, digest_size=12).hexdigest(),
-        headers=tuple(response.headers.items()),
-        made_at=clock.now(),
+        name=name,
+        headers=tuple(headers.items()),
+        made_at=made_at,
     )

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from django.templatetags.static import static
 from django.urls import reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from frontend import words
 from frontend.places import WORLD
@@ -26,13 +27,22 @@ def states(regions: Sequence[RegionState], *, with_service: bool = False) -> dic
     for state in regions:
         if by_the_world(state):
             continue
-        line = _("{state}; {reports} reports in the last hour").format(
-            state=words.state_name(state.state), reports=words.count(state.reports)
-        )
+        line = f"{words.state_name(state.state)}; {_reports(state.reports)}"
         if with_service and state.service:
             line = f"{state.service.name}: {line}"
         found[state.region.code] = [state.state, line]
     return found
+
+
+def _reports(number: int) -> str:
+    """Roughly: an exact number would be another one in every region each minute, and a region's page has it."""
+    if not number:
+        return _("no reports in the last hour")
+    digits = 10 ** (len(str(number)) - 1)
+    least = next(step * digits for step in (5, 2, 1) if step * digits <= number)
+    return ngettext(
+        "at least {number} report in the last hour", "at least {number} reports in the last hour", least
+    ).format(number=words.count(least))
 
 
 def files(codes: Iterable[str]) -> dict[str, object]:

@@ -74,6 +74,34 @@ FIGURE_NAMES = {
     "share_of_excess": gettext_lazy("Its share of the other’s rise"),
 }
 
+LEVEL_NAMES = {
+    "world": gettext_lazy("the world"),
+    "country": gettext_lazy("a country"),
+    "region": gettext_lazy("a region"),
+}
+
+RULE_NAMES = {
+    "cell": gettext_lazy("a region by itself"),
+    "pool": gettext_lazy("many regions together"),
+    "joined": gettext_lazy("a further region of an outage already seen"),
+    "shared": gettext_lazy("several services that rise together"),
+    "admin": gettext_lazy("an administrator’s word"),
+    "updated": gettext_lazy("looked at again later"),
+    "reopened": gettext_lazy("down again after it seemed back"),
+    "recovering": gettext_lazy("signs that it is coming back"),
+    "restored": gettext_lazy("grounds that it is back"),
+    "unknown": gettext_lazy("too little is heard"),
+    "resolved": gettext_lazy("every region is back"),
+    "withdrawn": gettext_lazy("taken back by an administrator"),
+}
+
+REFUSALS = {
+    "service": gettext_lazy("No service is known here by this name."),
+    "region": gettext_lazy("Choose your country, and the part of it if it is listed."),
+    "kind": gettext_lazy("Choose one of the two: it is down for you, or it works."),
+    "problem": gettext_lazy("What you chose is not among the problems of this service."),
+}
+
 INCIDENT_STATE_NAMES = {
     "open": gettext_lazy("Ongoing"),
     "recovering": gettext_lazy("Coming back"),
@@ -161,8 +189,8 @@ def interval(at: datetime, low: datetime, high: datetime) -> str:
 
 
 def multiple(reports: float, expected: float) -> str:
-    """``31 times the usual``; empty where next to nothing was expected and a ratio would only impress."""
-    if expected < 0.05:
+    """``31 times the usual``; empty where nothing came, or where so little was expected that it would only impress."""
+    if expected < 0.05 or not reports:
         return ""
     ratio = reports / expected
     if ratio >= 100:
@@ -272,6 +300,21 @@ def figure_name(name: str) -> str:
     if base == "slow_factor" and back.isdecimal():
         return _("The same, {minutes} minutes before").format(minutes=10 * int(back))
     return str(FIGURE_NAMES.get(name, name.replace("_", " ")))
+
+
+def level_name(level: str) -> str:
+    """On what a decision was tested, in words."""
+    return str(LEVEL_NAMES.get(level, level))
+
+
+def rule_name(rule: str) -> str:
+    """By which rule something was decided, in words."""
+    return str(RULE_NAMES.get(rule, rule))
+
+
+def refusal(field: str) -> str:
+    """Why a report was not taken, by the field that is wrong, and what to do; the API tells the particulars."""
+    return str(REFUSALS.get(field) or _("The form could not be read. Please fill it in once more."))
 
 
 def review_name(review: str) -> str:

@@ -192,6 +192,18 @@ def figure_name(name: str) -> str:
 
 
 @register.filter
+def level_name(level: str) -> str:
+    """On what a decision was tested."""
+    return words.level_name(level)
+
+
+@register.filter
+def rule_name(rule: str) -> str:
+    """By which rule something was decided."""
+    return words.rule_name(rule)
+
+
+@register.filter
 def review_name(review: str) -> str:
     """Who has looked at an incident."""
     return words.review_name(review)

@@ -91,7 +91,7 @@ def _day(text: str) -> date | None:
         return None
 
 
-@keep("t", "mode", "region", "country", "sort", "q", "open", "all")
+@keep("t", "mode", "region", "country", "sort", "q", "open", "all", followed=True)
 @require_safe
 def incident(request: HttpRequest, ref: str) -> HttpResponseBase:
     """One incident: the map through time, the order of restoration, the evidence.

@@ -19,25 +19,17 @@ from reports.status import IncidentRates
 from reports.status.answers import IncidentHistory
 
 JSON = "application/json"
-# What a page has may be older than its last answer by as much: a cycle, and a little.
-SLACK = timedelta(minutes=3)
 
 
+@keep(followed=True)
 @require_safe
 def history(request: HttpRequest, ref: str) -> HttpResponseBase:
-    """Every change of state of every region; with ``?since=`` only of regions about which something was decided
-    since, and which ones there are no more (``gone``)."""
-    found, course_of = found_incident(ref, clock.now())
-    since = asked_instant(request, "since")
-    body = course.as_json(course_of)
-    if since is not None:
-        lines = status.incident_timeline(found.ref)
-        touched = {line.region.code for line in lines if line.region and line.recorded_at >= since - SLACK}
-        there = {link.code for link in course_of.regions}
-        body = course.as_json(course_of, only=touched) | {"gone": sorted(touched - there), "partial": True}
-    return _json(request, body)
+    """Every change of state of every region."""
+    _found, course_of = found_incident(ref, clock.now())
+    return _json(request, course.as_json(course_of))
 
 
+@keep(followed=True)
 @require_safe
 def rates(request: HttpRequest, ref: str) -> HttpResponseBase:
     """The class of every region at every position of the slider, for the mode that compares with the usual."""

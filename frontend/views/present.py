@@ -17,7 +17,7 @@ MOST_OVER = 8
 MOST_REPORTED = 8
 
 
-@keep("here", "country", "region", by_country=True)
+@keep("here", "country", "region", by_country=True, followed=True)
 @require_safe
 def home(request: HttpRequest) -> HttpResponseBase:
     """What is down now, in the world and where the reader is, the world map, search."""

@@ -29,7 +29,7 @@ def report(request: HttpRequest, slug: str) -> HttpResponseBase:
     form = {name: request.POST.get(name, "") for name in ("country", "region", "kind", "problem")}
     if not form["kind"].strip():
         # A program may leave it out and means "down"; a form has two buttons, and without either nobody said anything.
-        return _refused(request, slug, form, {"kind": [_("Choose one of the two: it is down for you, or it works.")]})
+        return _refused(request, slug, form, [words.refusal("kind")])
     address, client = guard.request_client(request)
     try:
         accepted = submission.submit(
@@ -44,7 +44,7 @@ def report(request: HttpRequest, slug: str) -> HttpResponseBase:
             received_at=clock.now(),
         )
     except submission.Invalid as invalid:
-        return _refused(request, slug, form, invalid.errors)
+        return _refused(request, slug, form, [words.refusal(field) for field in invalid.errors])
     except flood.Refusal as refusal:
         return turned_away(request, slug, form, refusal)
     except inbox.Unavailable:
@@ -70,9 +70,7 @@ def turned_away(request: HttpRequest, slug: str, form: Mapping[str, str], refusa
     return response
 
 
-def _refused(
-    request: HttpRequest, slug: str, form: Mapping[str, str], errors: Mapping[str, Sequence[str]]
-) -> HttpResponseBase:
+def _refused(request: HttpRequest, slug: str, form: Mapping[str, str], errors: Sequence[str]) -> HttpResponseBase:
     """What is wrong, and the form again with what was chosen."""
     return _form_again(request, slug, form, "frontend/refused.html", {"errors": errors}, code=400)
 

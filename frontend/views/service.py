@@ -24,7 +24,7 @@ MOST_INCIDENTS = 6
 MOST_STATEMENTS = 4
 
 
-@keep("here", "country", "region", "problem", by_country=True)
+@keep("here", "country", "region", "problem", by_country=True, followed=True)
 @require_safe
 def service(request: HttpRequest, slug: str) -> HttpResponseBase:
     """Whether a service is down, first where the reader is, then elsewhere; and the two buttons."""
@@ -63,7 +63,7 @@ def service(request: HttpRequest, slug: str) -> HttpResponseBase:
     )
 
 
-@keep("problem")
+@keep("problem", followed=True)
 @require_safe
 def region(request: HttpRequest, slug: str, code: str) -> HttpResponseBase:
     """Whether a service is down in one region, its parts and neighbours, and its past there."""
@@ -188,7 +188,7 @@ class Lead:
     """Negative where the provider spoke before we saw it."""
 
 
-@keep()
+@keep(followed=True)
 @require_safe
 def provider(request: HttpRequest, slug: str) -> HttpResponseBase:
     """A provider's services side by side, what it said, and how long after the crowd."""

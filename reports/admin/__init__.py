@@ -11,7 +11,6 @@ from reports.admin import (  # noqa: F401
     alerts,
     audience,
     catalogue,
-    duty,
     incidents,
     intake,
     networks,

@@ -13,7 +13,7 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, HttpResponseNotAllowed, HttpResponseRedirect
-from django.urls import NoReverseMatch, URLPattern, path, reverse
+from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
@@ -323,10 +323,7 @@ def _undoable(said: str, incident: Incident, act: Act, back: str) -> SafeString:
 
 def _back(back: str, incident: Incident) -> str:
     if back == "duty":
-        try:
-            return reverse("admin:reports_incident_duty")
-        except NoReverseMatch:
-            pass
+        return reverse("admin:reports_incident_duty")
     return reverse("admin:reports_incident_change", args=[incident.pk])
 
 

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Response, expect
 
+from frontend.keeping import DELTA
 from tests.browser_fixtures import watch_page
 
 REF = "OUT-2026-0007"
@@ -265,6 +266,10 @@ def test_a_living_incident_follows_with_little(scene: None, browser_page: Page) 
     ready(browser_page)
     restored = tally(browser_page, "restored")
     loaded: list[str] = []
+    news: list[Response] = []
+    browser_page.on(
+        "response", lambda answer: news.append(answer) if "part=live" in answer.url and answer.status == 200 else None
+    )
     browser_page.on("request", lambda request: loaded.append(request.url) if "history.json" in request.url else None)
     outage = RegionalOutage.objects.filter(incident__ref=REF, restored_at=None, region_code__startswith="BR").first()
     now = timezone.now() - timedelta(minutes=2)
@@ -289,3 +294,11 @@ def test_a_living_incident_follows_with_little(scene: None, browser_page: Page) 
     expect(browser_page.locator("[data-count=restored]")).to_have_text(str(restored + 1), timeout=90_000)
     assert len(loaded) >= 1
     assert all("since=" in url for url in loaded)
+    # The page itself was the first version, and what came is what changed of it.
+    assert news
+    assert all("since=" in answer.url for answer in news)
+    assert {answer.headers["content-type"] for answer in news} == {DELTA}
+    shown = browser_page.locator("[data-live=head]").inner_text()
+    browser_page.reload()
+    ready(browser_page)
+    assert browser_page.locator("[data-live=head]").inner_text() == shown

@@ -155,7 +155,7 @@ def test_a_chart_of_counts_shares_one_scale() -> None:
     )
     assert plot.top == 100
     assert plot.end == START + timedelta(minutes=15)
-    assert plot.band.startswith("M0 940")
+    assert plot.band.startswith(f"M{plot.left} 940")
 
 
 shares = st.floats(0, 1)

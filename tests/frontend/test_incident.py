@@ -5,14 +5,21 @@ from __future__ import annotations
 import json
 import re
 from datetime import datetime, timedelta
+from typing import Any
 from xml.etree import ElementTree
 
+import brotli
 import pytest
 from django.test import Client
 
+from frontend.deltas import applied
+from frontend.keeping import DELTA
 from reports import clock, status
-from reports.models import RegionalOutage
+from reports.incidents import timeline
+from reports.incidents.timeline import EntryKind
+from reports.models import Incident, RegionalOutage
 from reports.status import snapshots
+from tests.frontend import wide
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -166,18 +173,83 @@ def test_one_of_several_is_back_in_the_singular(client: Client, outage: str) -> 
     assert re.search(r"; 1 of them is back\.", words_of(html[html.index("<h1>") : html.index("</h1>")]))
 
 
-def test_what_changed_since_is_a_small_part_that_makes_the_whole(client: Client, outage: str) -> None:
-    whole = client.get(f"/incidents/{outage}/history.json").json()
-    recent = (clock.now() - timedelta(minutes=20)).strftime("%Y-%m-%dT%H:%MZ")
-    part = client.get(f"/incidents/{outage}/history.json?since={recent}").json()
-    assert part["partial"]
-    assert 0 < len(part["regions"]) < len(whole["regions"]) / 2
-    assert all(whole["regions"][code] == told for code, told in part["regions"].items())
-    assert part["gone"] == []
-    assert part["changes"] == sum(len(told) - 1 for told in whole["regions"].values())
-    first = client.get(f"/incidents/{outage}/history.json")
-    again = client.get(f"/incidents/{outage}/history.json", headers={"If-None-Match": first.headers["ETag"]})
+def news_bytes(client: Client, address: str, since: str) -> tuple[dict[str, Any], int]:
+    """What changed since a version, and how many bytes it costs a browser."""
+    since = f"{'&' if '?' in address else '?'}since={since}"
+    response = client.get(f"{address}{since}", headers={"Accept-Encoding": "br"})
+    assert response.headers["Content-Type"] == DELTA
+    body = response.content
+    if response.headers.get("Content-Encoding") == "br":
+        return json.loads(brotli.decompress(body)), len(body)
+    return json.loads(body), len(body)
+
+
+def version_of(response: Any) -> str:
+    return str(re.match(r'"([0-9a-f]+)', response.headers["ETag"])[1])  # type: ignore[index]
+
+
+def one_more_is_back(ref: str) -> None:
+    """What a cycle writes that finds one region back."""
+    now = clock.now()
+    outage = RegionalOutage.objects.filter(incident__ref=ref, restored_at=None).exclude(region_code="001").first()
+    assert outage is not None
+    outage.restored_at = outage.declared_at = outage.restored_low = outage.restored_high = now
+    outage.basis = "votes"
+    outage.save()
+    facts = {key: now.isoformat() for key in ("restored_at", "low", "high", "declared_at")}
+    entry = timeline.entry(
+        Incident.objects.get(ref=ref),
+        kind=EntryKind.REGION_RESTORED,
+        at=now,
+        recorded_at=now,
+        region_id=outage.region_id,
+        facts=facts | {"basis": "votes", "working": 3},
+    )
+    timeline.write([entry])
+    snapshots.forget()
+
+
+def pass_minutes(monkeypatch: pytest.MonkeyPatch, minutes: int) -> None:
+    later = clock.now() + minutes * timedelta(minutes=1)
+    monkeypatch.setattr(clock, "now", lambda: later)
+
+
+@pytest.mark.parametrize("address", ["?part=live", "history.json"])
+def test_what_changed_of_an_outage_of_570_regions_costs_some_hundred_bytes(
+    client: Client, db: None, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    address = f"/incidents/{wide.lay(clock.now(), regions=570)}/{address}"
+    former = client.get(address)
+    monkeypatch.setattr(snapshots, "LOOK_AGAIN_SECONDS", 0.0)
+    one_more_is_back("OUT-2026-0009")
+    pass_minutes(monkeypatch, 1)
+    current = client.get(address)
+    assert current.content != former.content
+    news, size = news_bytes(client, address, version_of(former))
+    assert applied(former.content, news["edits"]) == current.content
+    assert (news["since"], news["name"]) == (version_of(former), version_of(current))
+    whole = len(client.get(address, headers={"Accept-Encoding": "br"}).content)
+    assert size < 900 < whole, (size, whole)
+
+
+def test_a_version_that_nobody_knows_gets_the_whole(client: Client, outage: str) -> None:
+    address = f"/incidents/{outage}/history.json"
+    whole = client.get(address)
+    for since in ("0" * 24, "rubbish", "\x00", version_of(client.get("/services/whatsapp/?part=live"))):
+        answer = client.get(address, {"since": since})
+        assert (answer.status_code, answer.content) == (200, whole.content), since
+    known = {"since": version_of(whole)}
+    again = client.get(address, known, headers={"If-None-Match": f'"{known["since"]}-parts"', "Accept-Encoding": "br"})
     assert (again.status_code, again.content) == (304, b"")
+    assert client.get(address, known).content == whole.content
+
+
+def test_the_page_itself_is_a_version_to_go_on_from(client: Client, outage: str) -> None:
+    page = client.get(f"/incidents/{outage}/")
+    live = client.get(f"/incidents/{outage}/?part=live")
+    news, size = news_bytes(client, f"/incidents/{outage}/?part=live", version_of(page))
+    assert applied(page.content, news["edits"]) == live.content
+    assert size < 1000 < len(live.content)
 
 
 def test_long_stretches_of_the_timeline_are_folded(client: Client, outage: str) -> None:

@@ -8,6 +8,8 @@ import pytest
 
 from frontend import words
 from reports.detection.confidence import SIGNS
+from reports.detection.decisions import DecisionKind
+from reports.detection.opening import LOWERED_RULES
 
 NOON = datetime(2024, 4, 3, 12, 0, tzinfo=UTC)
 
@@ -86,3 +88,17 @@ def test_what_is_seldom_is_not_called_nothing(number: float, said: str) -> None:
 def test_every_sign_of_a_confidence_has_a_name() -> None:
     for name in ("age", *SIGNS):
         assert words.figure_name(f"sign_{name}").startswith("For the confidence: ")
+
+
+def test_every_rule_and_level_that_the_detector_writes_has_a_name() -> None:
+    # What opens a region is told by which of the rules; everything else by the kind of decision.
+    rules = {kind.value for kind in DecisionKind} - {"opened", "echo", "grouped"} | LOWERED_RULES
+    assert rules | {"cell", "pool", "admin"} == set(words.RULE_NAMES)
+    assert words.rule_name("pool") == "many regions together"
+    assert all(words.level_name(level) != level for level in ("world", "country", "region"))
+
+
+def test_a_refusal_says_what_to_do() -> None:
+    for field in ("service", "region", "kind", "problem", "id"):
+        assert words.refusal(field).endswith(".")
+    assert words.refusal("region") != words.refusal("kind")

@@ -24,7 +24,10 @@ def lay(now: datetime, *, regions: int | None = None, ref: str = "OUT-2026-0009"
     snapshots.forget()
     now = now.replace(second=0, microsecond=0)
     onset = now - LENGTH
-    drawn = sorted(outlines.region_outline())[:regions] if regions is None else ["GB-SCT", "GB-WLS", "GB-NIR"][:regions]
+    drawn = sorted(outlines.region_outline())
+    if regions is not None:
+        # A few of one country, or some all over the world.
+        drawn = ["GB-SCT", "GB-WLS", "GB-NIR"][:regions] if regions <= 3 else drawn[:: len(drawn) // regions][:regions]
     incident = Incident.objects.create(
         ref=ref,
         key=ref,

@@ -17,8 +17,10 @@ async function ask() {
   }
 }
 
-const wait = 1000 * Number(main.dataset.seconds);
-setInterval(ask, wait);
-document.addEventListener("visibilitychange", () => {
-  if (Date.now() - heard > wait) ask();
-});
+if (main) {
+  const wait = 1000 * Number(main.dataset.seconds);
+  setInterval(ask, wait);
+  document.addEventListener("visibilitychange", () => {
+    if (Date.now() - heard > wait) ask();
+  });
+}

@@ -1,22 +1,17 @@
 // The incident's player: one slider moves the map, the strip's cursor, the list and the counts through the history.
 
+import { Living } from "./living.js";
 import { startMap } from "./map.js";
 import { startMine } from "./mine.js";
 import { FILLS, MODES, PATTERNS, rateFill, restoreFills } from "./modes.js";
 import { startList } from "./regions.js";
-import { dateAt, decode, merge, minuteAt, statesAt, stepAt, steps, tally, until, STATES } from "./timeline.js";
+import { dateAt, decode, minuteAt, statesAt, stepAt, steps, tally, until, STATES } from "./timeline.js";
 import { comma, differsFromUtc, language, localClock, localDay, utcClock } from "./times.js";
 
 // A screen reader is told where the slider is at most this often while it plays.
 const SAY_EVERY = 4000;
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 const player = document.querySelector("[data-player]");
-
-async function json(address) {
-  const answer = await fetch(address);
-  if (!answer.ok) throw new Error(String(answer.status));
-  return answer.json();
-}
 
 async function setUp() {
   const section = document.querySelector("[data-course]");
@@ -31,6 +26,7 @@ async function setUp() {
   let mode = MODES.includes(asked.get("mode")) ? asked.get("mode") : MODES[0];
   let states = new Map();
   let rates = null;
+  const rated = new Living();
   let restored = new Map();
   let map = null;
   let timer = 0;
@@ -40,7 +36,9 @@ async function setUp() {
   let selected = asked.get("region");
 
   const list = startList({ words, onSelect: (code) => select(code, true) });
-  let history = decode(await json(player.dataset.history));
+  const told = new Living();
+  await told.ask(player.dataset.history);
+  let history = decode(JSON.parse(told.text));
   const breaks = () => JSON.parse(document.querySelector("[data-breaks]").dataset.breaks);
   restored = restoreFills(history, breaks());
 
@@ -145,7 +143,7 @@ async function setUp() {
 
   async function loadRates() {
     try {
-      rates = (await json(player.dataset.rates)).regions;
+      if (await rated.ask(player.dataset.rates)) rates = JSON.parse(rated.text).regions;
     } catch {
       live.textContent = words.noRate;
     }
@@ -165,9 +163,8 @@ async function setUp() {
     const atEnd = Number(slider.value) >= steps(history);
     const date = dateAt(history, Number(slider.value));
     if (version !== history.version) {
-      const since = history.end.toISOString().slice(0, 16);
-      const news = merge(history, await json(`${player.dataset.history}?since=${since}Z`));
-      history = news ?? decode(await json(player.dataset.history));
+      await told.ask(player.dataset.history);
+      history = decode(JSON.parse(told.text));
       restored = restoreFills(history, breaks());
     } else {
       history = until(history, new Date(end));

@@ -15,12 +15,15 @@ const STATES = ["down", "recovering", "restored", "unknown", "normal"];
 
 const variable = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
-function pattern(draw) {
+/** A pattern on the colour that it lies on, so that a region is filled once. */
+function pattern(colour, draw) {
   const canvas = document.createElement("canvas");
   canvas.width = PATTERN_SIDE * PATTERN_FINENESS;
   canvas.height = PATTERN_SIDE * PATTERN_FINENESS;
   const context = canvas.getContext("2d");
   context.scale(PATTERN_FINENESS, PATTERN_FINENESS);
+  context.fillStyle = colour;
+  context.fillRect(0, 0, PATTERN_SIDE, PATTERN_SIDE);
   draw(context);
   return context.createPattern(canvas, "repeat");
 }
@@ -41,24 +44,25 @@ function lines(context, colour, width, draw) {
 function readTheme(fills, patterned) {
   const states = Object.fromEntries(STATES.map((state) => [state, `--state-${state}`]));
   const drawn = {
-    hatch: pattern((context) => lines(context, variable("--hatch"), 0.9, (shift) => {
+    hatch: (context) => lines(context, variable("--hatch"), 0.9, (shift) => {
       context.moveTo(shift - 1, PATTERN_SIDE + 1);
       context.lineTo(shift + PATTERN_SIDE + 1, -1);
-    })),
-    bars: pattern((context) => lines(context, variable("--paper"), 1.1, (shift) => {
+    }),
+    bars: (context) => lines(context, variable("--paper"), 1.1, (shift) => {
       context.moveTo(0, PATTERN_SIDE / 2 + shift);
       context.lineTo(PATTERN_SIDE, PATTERN_SIDE / 2 + shift);
-    })),
-    dots: pattern((context) => {
+    }),
+    dots: (context) => {
       context.fillStyle = variable("--dots");
       context.arc(PATTERN_SIDE / 2, PATTERN_SIDE / 2, 1.2, 0, 2 * Math.PI);
       context.fill();
-    }),
+    },
   };
   const named = { unknown: "hatch", recovering: "dots", ...patterned };
+  const colours = Object.fromEntries(Object.entries({ ...states, ...fills }).map(([fill, name]) => [fill, variable(name)]));
   return {
-    fills: Object.fromEntries(Object.entries({ ...states, ...fills }).map(([fill, name]) => [fill, variable(name)])),
-    patterns: Object.fromEntries(Object.entries(named).map(([fill, name]) => [fill, drawn[name]])),
+    fills: colours,
+    patterns: Object.fromEntries(Object.entries(named).map(([fill, name]) => [fill, pattern(colours[fill], drawn[name])])),
     patternFineness: PATTERN_FINENESS,
     inner: variable("--border-inner"),
     outer: variable("--border-outer"),

@@ -1,13 +1,18 @@
-// Keeps a page current while somebody looks at it: asks for its living parts again, with the tag of what it has, so
-// that nothing new costs a 304. A hidden page asks nothing.
+// Keeps a page current while somebody looks at it: asks for what changed of its living parts, so that nothing new costs a
+// 304. A hidden page asks nothing.
 
 import { here } from "./here.js";
+import { Living } from "./living.js";
 import { language } from "./times.js";
 
 const main = document.querySelector("main[data-refresh]");
 const seconds = Number(main?.dataset.refresh || 0);
-let tag = null;
-let asked = "";
+const living = new Living();
+// Begun with the page itself, as it came: only what changed since has to come.
+const [opened] = performance.getEntriesByType("navigation");
+let begun = null;
+// Whether everything that came is to be seen.
+let whole = true;
 let timer = 0;
 let failures = 0;
 let asking = false;
@@ -40,7 +45,7 @@ function catchUp() {
 function swap(html) {
   const fresh = new DOMParser().parseFromString(html, "text/html");
   let changed = false;
-  let whole = true;
+  whole = true;
   for (const next of fresh.querySelectorAll("[data-live]")) {
     const present = document.querySelector(`[data-live="${next.dataset.live}"]`);
     if (!present || written.get(next.dataset.live) === next.innerHTML) continue;
@@ -57,7 +62,6 @@ function swap(html) {
     changed = true;
   }
   if (changed) document.dispatchEvent(new CustomEvent("outagemap:fresh"));
-  return whole;
 }
 
 function say(problem) {
@@ -78,18 +82,9 @@ async function ask() {
   if (asking) return;
   asking = true;
   try {
-    const url = address().href;
-    // The tag of one place's page says nothing about another's.
-    if (url !== asked) tag = null;
-    asked = url;
-    const answer = await fetch(url, { headers: tag ? { "If-None-Match": tag } : {}, cache: "no-store" });
-    if (answer.status === 200) {
-      const whole = swap(await answer.text());
-      // A part that was left as it is has to come once more.
-      tag = whole ? answer.headers.get("ETag") : null;
-    } else if (answer.status !== 304) {
-      throw new Error(String(answer.status));
-    }
+    await (begun ??= living.begin(opened?.name ?? location.href));
+    // A part that somebody was using is looked at once more.
+    if (await living.ask(address()) || !whole) swap(living.text);
     failures = 0;
     heard = Date.now();
   } catch {

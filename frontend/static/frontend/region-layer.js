@@ -15,6 +15,8 @@ const INNER_FROM = 2.5;
 // From this zoom on, the finest shapes at hand are drawn.
 const FINE_FROM = 4.5;
 
+const overlap = (one, other) => one[2] >= other[0] && one[0] <= other[2] && one[3] >= other[1] && one[1] <= other[3];
+
 /**
  * The class of the layer, made from Leaflet's global. Options: `theme()` answers the colours and patterns, `stateOf(code)`
  * the state of a region, or another word for its fill. Fires `regionover`, `regionout` and `regionpick` with `{code, containerPoint}`.
@@ -25,6 +27,8 @@ export function regionLayerClass(L) {
       L.setOptions(this, options);
       this.sheets = { countries: null, regions: null, fine: new Map() };
       this.painted = new Map();
+      this.seen = [];
+      this.dots = [];
       this.selected = null;
     },
 
@@ -111,7 +115,7 @@ export function regionLayerClass(L) {
       this.corner = map.containerPointToLatLng(margin.multiplyBy(-1));
       this.zoom = map.getZoom();
       this.scale = 2 ** this.zoom;
-      this.dots = dots;
+      this.fineness = dots;
       this.origin = map.project(this.corner, this.zoom);
       const position = map.containerPointToLayerPoint(margin.multiplyBy(-1));
       for (const canvas of [this.fills, this.lines]) {
@@ -134,14 +138,13 @@ export function regionLayerClass(L) {
 
     context(canvas) {
       const context = canvas.getContext("2d");
-      const zoom = this.scale * this.dots;
-      context.setTransform(zoom, 0, 0, zoom, -this.origin.x * this.dots, -this.origin.y * this.dots);
+      const zoom = this.scale * this.fineness;
+      context.setTransform(zoom, 0, 0, zoom, -this.origin.x * this.fineness, -this.origin.y * this.fineness);
       return context;
     },
 
     inView(box) {
-      const [left, top, right, bottom] = this.view;
-      return box[2] >= left && box[0] <= right && box[3] >= top && box[1] <= bottom;
+      return overlap(box, this.view);
     },
 
     /** Paints everything anew: another view, another theme, other shapes. */
@@ -151,39 +154,71 @@ export function regionLayerClass(L) {
       context.setTransform(1, 0, 0, 1, 0, 0);
       context.clearRect(0, 0, this.fills.width, this.fills.height);
       this.painted.clear();
+      this.look();
       this.recolour();
       this.paintLines();
     },
 
-    /** Paints the regions whose state is another one than when they were painted. */
-    recolour() {
-      if (!this._map) return;
-      const context = this.context(this.fills);
-      const theme = this.options.theme();
+    /** What does not change while the view stays: the regions in it, and those that get a dot besides. */
+    look() {
       const { shown, extents } = this.drawing();
+      const radius = (DOT_RADIUS + 1) / this.scale;
+      this.seen = shown.filter((region) => this.inView(region.box));
+      this.dots = this.seen.filter(({ code }) => {
+        const extent = extents.get(code.slice(0, 2));
+        return Math.max(extent[2] - extent[0], extent[3] - extent[1]) * this.scale < DOT_BELOW;
+      }).map((region) => {
+        const { box } = region;
+        const [x, y] = [(box[0] + box[2]) / 2, (box[1] + box[3]) / 2];
+        return { region, x, y, box: [x - radius, y - radius, x + radius, y + radius] };
+      });
+      const theme = this.options.theme();
       const back = new DOMMatrix().scale(1 / (this.scale * theme.patternFineness));
       for (const pattern of Object.values(theme.patterns)) pattern.setTransform(back);
-      const dots = [];
-      for (const region of shown) {
-        if (!this.inView(region.box)) continue;
+    },
+
+    /** Paints the regions whose state is another one than when they were painted; where none is, the canvas is not touched. */
+    recolour() {
+      if (!this._map) return;
+      const changed = new Map();
+      const over = new Set();
+      for (const region of this.seen) {
         const state = this.options.stateOf(region.code);
-        const extent = extents.get(region.code.slice(0, 2));
-        const span = Math.max(extent[2] - extent[0], extent[3] - extent[1]) * this.scale;
-        if (span < DOT_BELOW && state !== "normal") dots.push([region, state]);
-        if (this.painted.get(region) === state) continue;
+        const before = this.painted.get(region);
+        if (before === state) continue;
+        if (before && state === "normal") over.add(region);
         this.painted.set(region, state);
-        context.fillStyle = theme.fills[state];
-        context.fill(region.path, "evenodd");
-        if (theme.patterns[state]) {
-          context.fillStyle = theme.patterns[state];
-          context.fill(region.path, "evenodd");
-        }
+        if (!changed.has(state)) changed.set(state, []);
+        changed.get(state).push(region);
       }
+      if (!changed.size) return;
+      const context = this.context(this.fills);
+      const theme = this.options.theme();
+      const fill = (state, regions) => {
+        context.fillStyle = theme.patterns[state] ?? theme.fills[state];
+        for (const region of regions) context.fill(region.path, "evenodd");
+      };
+      // A dot is larger than its region: what it hid comes back.
+      const bare = this.dots.filter(({ region }) => over.has(region));
+      for (const { box } of bare) {
+        context.save();
+        context.beginPath();
+        context.rect(box[0], box[1], box[2] - box[0], box[3] - box[1]);
+        context.clip();
+        context.clearRect(box[0], box[1], box[2] - box[0], box[3] - box[1]);
+        for (const each of this.seen) if (overlap(each.box, box)) fill(this.painted.get(each), [each]);
+        context.restore();
+      }
+      for (const [state, regions] of changed) fill(state, regions);
       context.lineWidth = 1 / this.scale;
       context.strokeStyle = theme.outer;
-      for (const [{ box }, state] of dots) {
+      // A dot is painted again with its region, and where a neighbour was painted over it.
+      const anew = [...changed.values(), bare].flat();
+      for (const { region, x, y, box } of this.dots) {
+        const state = this.painted.get(region);
+        if (state === "normal" || !anew.some((each) => overlap(each.box, box))) continue;
         context.beginPath();
-        context.arc((box[0] + box[2]) / 2, (box[1] + box[3]) / 2, DOT_RADIUS / this.scale, 0, 2 * Math.PI);
+        context.arc(x, y, DOT_RADIUS / this.scale, 0, 2 * Math.PI);
         context.fillStyle = theme.fills[state];
         context.fill();
         context.stroke();

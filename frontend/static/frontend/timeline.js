@@ -6,8 +6,13 @@ const LETTERS = { d: "down", r: "recovering", b: "restored", u: "unknown", n: "n
 
 const region = ([name, ...changes]) => ({ name, changes: changes.map(([minute, letter]) => [minute, LETTERS[letter]]) });
 
-/** What of a history does not belong to one region. */
-function frame(source) {
+/**
+ * The history that the server wrote: `{version, start, end, step, covered: {CODE: [CODE below it, ...]}, uncounted: [CODE,
+ * ...], regions: {CODE: [name, [minute, letter], ...]}}`; answered with instants as `Date`, states as words, `regions` a
+ * Map of code to `{name, changes}`, and `covers`, a Map from each region without a verdict of its own to the one above
+ * whose state it takes. `uncounted` are regions of which parts are there too: counting both would count places twice.
+ */
+export function decode(source) {
   const start = new Date(source.start);
   const end = new Date(source.end);
   return {
@@ -18,36 +23,8 @@ function frame(source) {
     minutes: Math.round((end - start) / 60000),
     covers: new Map(Object.entries(source.covered).flatMap(([above, codes]) => codes.map((code) => [code, above]))),
     uncounted: new Set(source.uncounted),
+    regions: new Map(Object.entries(source.regions).map(([code, told]) => [code, region(told)])),
   };
-}
-
-/**
- * The history that the server wrote: `{version, start, end, step, covered: {CODE: [CODE below it, ...]}, uncounted: [CODE,
- * ...], regions: {CODE: [name, [minute, letter], ...]}}`; answered with instants as `Date`, states as words, `regions` a
- * Map of code to `{name, changes}`, and `covers`, a Map from each region without a verdict of its own to the one above
- * whose state it takes. `uncounted` are regions of which parts are there too: counting both would count places twice.
- */
-export function decode(source) {
-  return { ...frame(source), regions: new Map(Object.entries(source.regions).map(([code, told]) => [code, region(told)])) };
-}
-
-/**
- * `history` with what the server wrote of the regions that changed since, and without those that are `gone`; null where
- * the two do not make the whole that the server has (`changes` of all regions together), and all of it is needed.
- */
-export function merge(history, source) {
-  const moved = Math.round((history.start - new Date(source.start)) / 60000);
-  const regions = new Map(history.regions);
-  if (moved) {
-    for (const [code, { name, changes }] of regions) {
-      regions.set(code, { name, changes: changes.map(([minute, state]) => [minute + moved, state]) });
-    }
-  }
-  for (const code of source.gone) regions.delete(code);
-  for (const [code, told] of Object.entries(source.regions)) regions.set(code, region(told));
-  let changes = 0;
-  for (const each of regions.values()) changes += each.changes.length;
-  return changes === source.changes ? { ...frame(source), regions } : null;
 }
 
 /** The same history up to another end: nothing changed but the time. */

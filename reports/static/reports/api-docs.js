@@ -1,6 +1,7 @@
 // A file, not a script in the page: the content security policy allows no other.
 (() => {
   const target = document.getElementById("api-docs");
+  if (!target) return;
   window.SwaggerUIBundle({
     url: target.dataset.schema,
     domNode: target,
