@@ -8,13 +8,14 @@ from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.core.validators import URLValidator
 from django.db import transaction
+from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from reports.detection.decisions import SignalKind
 from reports.incidents import timeline
 from reports.incidents.lifecycle import locked, long_before
 from reports.incidents.timeline import EntryKind
-from reports.models import Incident, Region, Statement, Word
+from reports.models import Heard, Incident, Region, Statement, Word
 
 _URL = URLValidator(schemes=["http", "https"])
 # What the engine hears in a statement: an update may say anything, and a denial does not undo what people report.
@@ -34,8 +35,9 @@ def add_statement(
     region_code: str | None = None,
     by: User | None,
     now: datetime,
+    heard: Heard | None = None,
 ) -> Statement:
-    """The statement, recorded; the same one again is found, not added.
+    """The statement, recorded; the same one again is found, not added. ``heard``: the update that it was made of.
 
     The first statement of an incident is its acknowledgement, whatever it means. One that says ``restored`` reaches the
     engine while the incident is open, for its region or for all; one that admits the fault vouches for the incident.
@@ -48,9 +50,10 @@ def add_statement(
         incident = locked(incident_id)
         if too_early := _too_early(incident, said_at, meaning):
             raise ValidationError({"said_at": too_early})
-        same = Statement.objects.filter(
-            incident=incident, region=region, meaning=meaning, text=text, url=url, said_at=said_at
-        ).first()
+        words = Q(meaning=meaning, text=text, url=url, said_at=said_at)
+        # An update that the page has changed since is still the one that was heard.
+        known = words if heard is None else words | Q(heard=heard)
+        same = Statement.objects.filter(known, incident=incident, region=region).first()
         if same:
             return same
         statement = Statement.objects.create(
@@ -62,6 +65,7 @@ def add_statement(
             said_at=said_at,
             entered_at=now,
             entered_by=by,
+            heard=heard,
         )
         timeline.write(
             [

@@ -25,6 +25,7 @@ from reports.models.evidence import (
     ScenarioClock,
     Seen,
 )
+from reports.models.hearing import Heard, StatusFeed
 from reports.models.incidents import (
     Evidence,
     Incident,
@@ -49,6 +50,7 @@ __all__ = [
     "DetectorState",
     "DrainBatch",
     "Evidence",
+    "Heard",
     "InboxBlock",
     "Incident",
     "Kind",
@@ -72,6 +74,7 @@ __all__ = [
     "ServiceDependency",
     "Severity",
     "Statement",
+    "StatusFeed",
     "Subscription",
     "TimelineEntry",
     "WhatIf",
