@@ -106,16 +106,18 @@ def take_in(reading: Reading, feed: StatusFeed, *, now: datetime) -> Taken:
     chronicle = _Chronicle({slug for each in judged for slug in each.services}, _ends(judged, known.values()), now)
     fresh, revised = [], 0
     for each in judged:
+        row = _row(each, feed, now)
         kept = known.get(each.update.key)
         if kept is not None:
             revised += _revise(kept, each.update.text, now)
+            _judge_anew(kept, row)
             continue
-        row = _row(each, feed, now)
         if now - row.said_at <= WAITS or chronicle.incidents_of(row):
             fresh.append(row)
     made = Heard.objects.bulk_create(fresh, ignore_conflicts=True)
     # Rows that another worker made in this moment have no number here; they wait like all others.
-    rows = Heard.objects.filter(feed=feed, key__in=[row.key for row in made], attached_at=None, dismissed_at=None)
+    keys = [row.key for row in (*made, *known.values())]
+    rows = Heard.objects.filter(feed=feed, key__in=keys, attached_at=None, dismissed_at=None)
     return Taken(new=len(made), revised=revised, attached=_attach_all(rows, now))
 
 
@@ -189,6 +191,16 @@ def _revise(row: Heard, text: str, now: datetime) -> int:
     row.revised_text, row.revised_at = (text, now) if text != row.text else ("", None)
     row.save(update_fields=["revised_text", "revised_at"])
     return 1
+
+
+def _judge_anew(row: Heard, now_judged: Heard) -> None:
+    """What waits is about what its names mean today: an alias may be new, or the feed's default service."""
+    fields = ("services", "regions", "meaning", "planned")
+    if row.attached_at or row.dismissed_at or all(getattr(row, f) == getattr(now_judged, f) for f in fields):
+        return
+    for field in fields:
+        setattr(row, field, getattr(now_judged, field))
+    row.save(update_fields=fields)
 
 
 def _row(judged: Judged, feed: StatusFeed, now: datetime) -> Heard:
@@ -298,7 +310,7 @@ def attach(pk: int, ref: str, *, meaning: str, by: User, now: datetime) -> Incid
 
 
 def dismiss(pk: int, *, reason: str, by: User, now: datetime) -> bool:
-    """Whether the update was waiting, and now does no longer. Raises :class:`ConflictError` for one that is attached."""
+    """Whether the update waited, and does no longer. Raises :class:`ConflictError` for one that is attached."""
     with transaction.atomic():
         row = Heard.objects.select_for_update().get(pk=pk)
         if row.attached_at:

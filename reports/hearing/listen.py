@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
@@ -47,7 +47,7 @@ class Round:
 
     asked: int = 0
     failed: int = 0
-    taken: Taken = Taken()
+    taken: Taken = field(default_factory=Taken)
 
 
 def listen(*, now: Callable[[], datetime], seconds: float) -> Round:
@@ -133,6 +133,13 @@ _ACCEPT = {
     StatusFeed.Format.STATUSPAGE: "application/json",
     StatusFeed.Format.SYNDICATION: "application/atom+xml, application/rss+xml, application/xml;q=0.9, text/xml;q=0.8",
 }
+
+
+def begin_anew(feed: StatusFeed) -> None:
+    """After an edit: the whole document is read with the next look, which is taken as soon as may be."""
+    StatusFeed.objects.filter(pk=feed.pk).update(
+        asked_at=None, wait_until=None, etag="", last_modified="", faults=0, fault=""
+    )
 
 
 def _validator(text: str, most: int) -> str:
