@@ -6,4 +6,4 @@ import django.contrib.auth.admin  # noqa: F401
 import django_otp.plugins.otp_static.admin
 import django_otp.plugins.otp_totp.admin  # noqa: F401
 
-from reports.admin import alerts, audience, catalogue, incidents, intake, what_if  # noqa: F401
+from reports.admin import alerts, audience, catalogue, hearing, incidents, intake, what_if  # noqa: F401
