@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django import forms
 
@@ -10,6 +10,12 @@ from reports.audience import outgoing
 from reports.incidents.lifecycle import RegionWord
 from reports.incidents.what_if import MOST_DAYS, SETTINGS, Setting
 from reports.models import Provider, Service, Statement, StatusFeed
+
+# The stubs are generic where Django's classes are not.
+if TYPE_CHECKING:
+    _ModelForm = forms.ModelForm[StatusFeed]
+else:
+    _ModelForm = forms.ModelForm
 
 
 class _Moment(forms.DateTimeField):
@@ -96,7 +102,7 @@ class DismissForm(forms.Form):
     reason = forms.CharField(label="Why (may be empty)", max_length=1000, required=False)
 
 
-class StatusFeedForm(forms.ModelForm[StatusFeed]):
+class StatusFeedForm(_ModelForm):
     """A status page, as an administrator describes it."""
 
     class Meta:

@@ -256,15 +256,15 @@ class SpreadShape(Shape[Any]):
 
     def get_median_s(self, instance: Any) -> int:
         """The middle one."""
-        return round(instance.median.total_seconds())
+        return int(instance.median.total_seconds())
 
     def get_shortest_s(self, instance: Any) -> int:
         """The earliest word."""
-        return round(instance.shortest.total_seconds())
+        return int(instance.shortest.total_seconds())
 
     def get_longest_s(self, instance: Any) -> int:
         """The latest first word."""
-        return round(instance.longest.total_seconds())
+        return int(instance.longest.total_seconds())
 
 
 class LeadShape(Shape[Any]):

@@ -170,7 +170,8 @@ def _attach(pk: int, incidents: Sequence[Incident], *, now: datetime) -> int:
 
 def _state(row: Heard, incident: Incident, *, by: User | None, now: datetime, meaning: str = "") -> None:
     with transaction.atomic():
-        for code in row.regions or [None]:
+        codes: list[str | None] = [*row.regions] or [None]
+        for code in codes:
             add_statement(
                 incident.pk,
                 text=row.text,
@@ -259,7 +260,8 @@ class _Chronicle:
     def _of_one(self, row: Heard, slug: str) -> Incident | None:
         fitting = [each for each in self._incidents.get(slug, ()) if self._fits(row, each)]
         during = [each for each in fitting if each.onset_at <= row.said_at <= (each.resolved_at or self._now)]
-        return (during or fitting or [None])[-1]
+        chosen = during or fitting
+        return chosen[-1] if chosen else None
 
     def _fits(self, row: Heard, incident: Incident) -> bool:
         first, last = incident.onset_at - BEFORE_ONSET, (incident.resolved_at or self._now) + AFTER_END

@@ -113,7 +113,7 @@ def ask(feed: StatusFeed, *, now: datetime, conditional: bool) -> tuple[Reading,
 
     Raises :class:`Silent`, ``Unreadable``, and what ``outgoing`` raises.
     """
-    headers = {"User-Agent": f"Outagemap (+{settings.SITE_URL})", "Accept": _ACCEPT[feed.format]}
+    headers = {"User-Agent": f"Outagemap (+{settings.SITE_URL})", "Accept": _ACCEPT[StatusFeed.Format(feed.format)]}
     if conditional and feed.etag:
         headers["If-None-Match"] = feed.etag
     if conditional and feed.last_modified:

@@ -57,10 +57,12 @@ def _incident(incident: dict[str, Any], now: datetime) -> Iterator[Update | Left
         part, status = _text(update, "id", 200), _text(update, "status", 40)
         # An update can be dated back, and then was not said when it is shown.
         moments = [at for name in ("created_at", "display_at") if (at := instant(update.get(name)))]
-        at = dated(max(moments, default=None), now)
+        said_at = dated(max(moments, default=None), now)
         text = said(title, plain.of_markup(_text(update, "body")))
-        if not part or not text or isinstance(at, str):
-            yield LeftOut(title, at if isinstance(at, str) else "it has no id" if not part else "it says nothing")
+        if not part or not text or isinstance(said_at, str):
+            yield LeftOut(
+                title, said_at if isinstance(said_at, str) else "it has no id" if not part else "it says nothing"
+            )
             continue
         yield Update(
             thread=name_of(entry),
@@ -68,8 +70,8 @@ def _incident(incident: dict[str, Any], now: datetime) -> Iterator[Update | Left
             title=title,
             text=text,
             url=plain.address(incident.get("shortlink")),
-            said_at=at,
-            began_at=min(began or at, at),
+            said_at=said_at,
+            began_at=min(began or said_at, said_at),
             meaning=meanings.of_status(status, text),
             planned=announced or meanings.planned(status),
             components=_names(update.get("affected_components")) or components,

@@ -34,9 +34,8 @@ MOST_ELEMENTS = 20_000
 _ENCODINGS = {"": "utf-8", "utf-8": "utf-8", "utf8": "utf-8", "us-ascii": "ascii", "ascii": "ascii"} | dict.fromkeys(
     ("iso-8859-1", "latin-1", "latin1", "windows-1252", "cp1252"), "cp1252"
 )
-_DECLARATION = re.compile(
-    rb"""^\s*<\?xml\b[^>]{0,200}?(?:encoding\s*=\s*["']([A-Za-z0-9._-]{1,40})["'])?[^>]{0,200}?\?>"""
-)
+_DECLARATION = re.compile(rb"^\s*<\?xml\b([^>]{0,400})\?>")
+_ENCODING = re.compile(rb"""encoding\s*=\s*["']([A-Za-z0-9._-]{1,40})["']""")
 # Statuspage's history: <small>Mar <var data-var='date'>18</var>, <var data-var='time'>14:00</var> UTC</small><br>
 # <strong>Resolved</strong> - text. The oldest is the last.
 _PIECE = re.compile(
@@ -67,16 +66,18 @@ def read(body: bytes, *, now: datetime) -> Reading:
 
 def _checked(body: bytes) -> bytes:
     """The document in UTF-8 without a declaration, well-formed and harmless. Raises :class:`Unreadable`."""
-    found = _DECLARATION.match(body.removeprefix(b"\xef\xbb\xbf"))
-    declared = (found.group(1) or b"").decode().lower() if found else ""
+    body = body.removeprefix(b"\xef\xbb\xbf")
+    declaration = _DECLARATION.match(body)
+    found = _ENCODING.search(declaration.group(1)) if declaration else None
+    declared = found.group(1).decode().lower() if found else ""
     encoding = _ENCODINGS.get(declared)
     if encoding is None:
         raise Unreadable(f"it is written in {declared}; UTF-8 was expected")
     try:
-        text = body.removeprefix(b"\xef\xbb\xbf").decode(encoding)
+        text = body[declaration.end() if declaration else 0 :].decode(encoding)
     except UnicodeDecodeError:
         raise Unreadable(f"it is not in {encoding}, which it says or which feeds are in") from None
-    content = re.sub(r"^\s*<\?xml\b[^>]{0,400}\?>", "", text).strip().encode()
+    content = text.strip().encode()
     _look_through(content)
     return content
 
@@ -200,7 +201,8 @@ def _markup(entry: Any) -> str:
 
 def _instant(entry: Any, name: str) -> datetime | None:
     """feedparser's reading of a date, in UTC."""
-    parsed = entry.get(f"{name}_parsed")
+    # Not its own way of getting it, which gives one date for the other.
+    parsed = dict.get(entry, f"{name}_parsed")
     try:
         return datetime.fromtimestamp(timegm(parsed), UTC) if parsed else None
     except (ValueError, OverflowError, OSError, TypeError):

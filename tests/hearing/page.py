@@ -64,7 +64,8 @@ class StatusPage:
                 if found.raw is not None:
                     body = found.raw
                 headers |= {"Content-Length": str(len(body)), **found.headers}
-                self.send_response(status)
+                # Its own would be today's.
+                (self.send_response_only if "Date" in headers else self.send_response)(status)
                 for name, value in headers.items():
                     self.send_header(name, value)
                 self.end_headers()
