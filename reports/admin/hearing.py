@@ -158,14 +158,13 @@ class HeardAdmin(ReadOnlyAdmin):
     show_full_result_count = False
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Heard]:
-        """With what the list is ordered by, and the statements they became."""
+        """With the statements that they became."""
         rows: QuerySet[Heard] = super().get_queryset(request)
-        waits = Case(When(_WAITS, then=Value(0)), default=Value(1))
-        return rows.annotate(is_settled=waits).prefetch_related("statements__incident")
+        return rows.prefetch_related("statements__incident")
 
-    def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
+    def get_ordering(self, request: HttpRequest) -> tuple[Any, ...]:
         """What somebody has to look at, first."""
-        return ("is_settled", "-said_at", "-id")
+        return (Case(When(_WAITS, then=Value(0)), default=Value(1)), "-said_at", "-id")
 
     @admin.display(description="provider")
     def provider(self, row: Heard) -> str:

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.incidents.conftest import committed_world, duty, no_engine_held, world  # noqa: F401
+from tests.incidents.conftest import duty, lived_in, no_engine_held, world  # noqa: F401
 
 if TYPE_CHECKING:
+    from django.test import Client
+
     from reports.models import Incident, StatusFeed
     from tests.hearing.page import StatusPage
     from tests.incidents.world import World
@@ -50,3 +52,12 @@ def incident(world: World) -> Incident:  # noqa: F811
     from tests.test_admin import make_incident
 
     return make_incident(world, "OUT-2026-0007", "whatsapp", codes=("GB-ENG",))
+
+
+@pytest.fixture
+def desk(client: Client, db: None) -> Client:
+    """An owner at the desk."""
+    from django.contrib.auth.models import User
+
+    client.force_login(User.objects.create_superuser("owner", password="a-long-password"))
+    return client
