@@ -234,6 +234,8 @@ DRAIN_EVERY = timedelta(seconds=1)
 WATCH_EVERY = timedelta(seconds=2 if REPLAY else 10)
 TELL_EVERY = timedelta(seconds=10)
 COPY_EVERY = timedelta(minutes=1)
+# How often somebody looks whose time has come; each status page has a rhythm of its own.
+HEAR_EVERY = timedelta(minutes=1)
 # Acknowledged early: a lost run costs nothing, since the next takes up where the last stopped. What is still queued
 # when the next one is due expires, so that a pause of the worker leaves no pile behind.
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
@@ -251,6 +253,11 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         "task": "reports.tasks.tell",
         "schedule": TELL_EVERY,
         "options": {"expires": TELL_EVERY.total_seconds()},
+    },
+    "fetch-statements": {
+        "task": "reports.tasks.fetch_statements",
+        "schedule": HEAR_EVERY,
+        "options": {"expires": HEAR_EVERY.total_seconds()},
     },
     "copy-site": {
         "task": "frontend.tasks.copy_site",

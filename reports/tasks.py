@@ -13,6 +13,7 @@ from django.conf import settings
 from reports import clock, partitions
 from reports.api.serializers import incident_json
 from reports.audience import alerts, deliveries, returns, tally
+from reports.hearing import listen
 from reports.incidents import watch as watching
 from reports.incidents import what_if as asking
 from reports.intake import catalogue, guard, recovery
@@ -20,6 +21,8 @@ from reports.intake.drain import drain as drain_once
 from reports.models import Delivery, Wish
 
 TELL_SECONDS = 8.0
+# Of a queue that copies the site every minute, too.
+HEAR_SECONDS = 20.0
 # A run ends about when the next one is due: a long one would hold up what waits behind it in the queue.
 DRAIN_SECONDS = 5.0
 
@@ -80,6 +83,16 @@ def tell() -> None:
     returns.find(now=_real_now(), site=clock.now())
     alerts.find(now=_real_now(), site=clock.now(), incident_json=incident_json)
     deliveries.send_due(compose=_message, now=_real_now, seconds=TELL_SECONDS)
+
+
+@shared_task(name="reports.tasks.fetch_statements")
+def fetch_statements() -> None:
+    """Asks providers' status pages what they say. Not in a replay: they speak of today, the site of another day."""
+    if settings.REPLAY:
+        return
+    heard = listen.listen(now=clock.now, seconds=HEAR_SECONDS)
+    tally.add("status_pages_asked", heard.asked)
+    tally.add("status_pages_failed", heard.failed)
 
 
 def _message(delivery: Delivery) -> Mapping[str, Any] | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from statistics import median
 
 from django.http import Http404, HttpRequest, HttpResponseRedirect
 from django.http.response import HttpResponseBase
@@ -181,7 +180,7 @@ def service_drawing(request: HttpRequest, slug: str) -> HttpResponseBase:
 
 @dataclass(frozen=True)
 class Lead:
-    """How long before the provider the crowd knew of one incident, or of the middle one of several."""
+    """How long before the provider the crowd knew of one incident."""
 
     from_onset: timedelta
     from_detection: timedelta
@@ -204,6 +203,8 @@ def provider(request: HttpRequest, slug: str) -> HttpResponseBase:
     # One scale for all: a sibling that is fine shows by how little it moves.
     top = charts.nice_top(max(most.values(), default=0))
     leads = [(incident, _lead(incident)) for incident in incidents]
+    known = status.provider(slug)
+    spoke = known.lead if known and known.lead.spoken else None
     context = {
         "name": found[0].link.provider_name,
         "headline": verdicts.provider_verdict(found[0].link.provider_name, found),
@@ -212,8 +213,8 @@ def provider(request: HttpRequest, slug: str) -> HttpResponseBase:
             for each, series in drawn
         ],
         "incidents": leads[:MOST_LISTED],
-        "lead": _median([lead for _incident, lead in leads if lead]),
-        "acknowledged": sum(lead is not None for _incident, lead in leads),
+        "spoke": spoke,
+        "never": known.lead.never if known else 0,
         "number": len(leads),
         "statements": sorted(statements, key=lambda pair: pair[0].said_at, reverse=True),
     }
@@ -223,16 +224,6 @@ def provider(request: HttpRequest, slug: str) -> HttpResponseBase:
 def _lead(incident: IncidentStatus) -> Lead | None:
     said = incident.acknowledged_at
     return Lead(said - incident.onset_at, said - incident.detected_at) if said else None
-
-
-def _median(leads: Sequence[Lead]) -> Lead | None:
-    if not leads:
-        return None
-    onset, detection = (
-        timedelta(seconds=median(getattr(lead, name).total_seconds() for lead in leads))
-        for name in ("from_onset", "from_detection")
-    )
-    return Lead(onset, detection)
 
 
 @require_safe

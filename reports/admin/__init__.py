@@ -11,6 +11,7 @@ from reports.admin import (  # noqa: F401
     alerts,
     audience,
     catalogue,
+    hearing,
     incidents,
     intake,
     networks,

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django import forms
 
+from reports.audience import outgoing
 from reports.incidents.joining import mergeable
 from reports.incidents.lifecycle import RegionWord, likely_down
 from reports.incidents.what_if import MOST_DAYS, SETTINGS, Setting
-from reports.models import Incident, Provider, Region, Service, Statement
+from reports.models import Incident, Provider, Region, Service, Statement, StatusFeed
+
+# The stubs are generic where Django's classes are not.
+if TYPE_CHECKING:
+    _ModelForm = forms.ModelForm[StatusFeed]
+else:
+    _ModelForm = forms.ModelForm
 
 # Boxes to choose regions from, and incidents to merge into.
 MOST_CHOICES = 60
@@ -185,6 +192,48 @@ class UndoForm(ActForm):
 
     act = forms.IntegerField(widget=forms.HiddenInput)
     reason = forms.CharField(max_length=1000, required=False)
+
+
+class AttachForm(forms.Form):
+    """Which outage an update of a status page is about, and what it means there."""
+
+    incident = forms.CharField(
+        label="Incident (its reference)",
+        max_length=20,
+        widget=forms.TextInput(attrs={"list": "incidents-it-may-be-about", "autocapitalize": "characters"}),
+    )
+    meaning = forms.ChoiceField(label="What it means", choices=Statement.Meaning.choices)
+
+
+class DismissForm(forms.Form):
+    """Why an update belongs to no outage."""
+
+    reason = forms.CharField(label="Why (may be empty)", max_length=1000, required=False)
+
+
+class StatusFeedForm(_ModelForm):
+    """A status page, as an administrator describes it."""
+
+    class Meta:
+        model = StatusFeed
+        fields = ("provider", "url", "format", "default_service", "enabled")
+
+    def clean_url(self) -> str:
+        """The address, if it is one that this site asks."""
+        url: str = self.cleaned_data["url"]
+        try:
+            outgoing.check(url)
+        except outgoing.Refused as refused:
+            raise forms.ValidationError(str(refused)) from refused
+        return url
+
+    def clean(self) -> dict[str, Any] | None:
+        """A default service has to be the provider's own."""
+        cleaned = super().clean()
+        service, provider = self.cleaned_data.get("default_service"), self.cleaned_data.get("provider")
+        if service is not None and provider is not None and service.provider_id != provider.pk:
+            self.add_error("default_service", f"{service} is not run by {provider}.")
+        return cleaned
 
 
 def _number(setting: Setting) -> forms.Field:

@@ -264,6 +264,23 @@ _ACCEPTED = {
     "receipt": "019d54636a407c318f0e2b5d9c4a7e11~whatsapp~GB-ENG~down.W3q…",
 }
 
+_PROVIDER = {
+    "slug": "meta",
+    "name": "Meta",
+    "country": "US",
+    "homepage": "https://about.meta.com/",
+    "status_url": "https://metastatus.com/",
+    "services": ["facebook", "instagram", "whatsapp"],
+    "lead": {
+        "outages": 14,
+        "spoken": 9,
+        "never": 4,
+        "first": 1,
+        "onset": {"median_s": 2520, "shortest_s": 180, "longest_s": 7440},
+        "detection": {"median_s": 2100, "shortest_s": -240, "longest_s": 7020},
+    },
+}
+
 # --- the calls --------------------------------------------------------------------------------------------------------
 
 services = _call(
@@ -313,6 +330,24 @@ service_map = _call(
     "its state (`covered_by`), unless something was decided for the region itself. The past is told by what is known "
     "today: onsets and restorations at their estimated instants.",
     example=_MAP,
+)
+providers = _call(
+    "providers_list",
+    "providers",
+    "Who runs services, and how long after the crowd each speaks of an outage",
+    _page_of(serializers.ProviderShape),
+    parameters.PageParameters,
+    example={"next": None, "previous": None, "results": [_PROVIDER]},
+    missing=False,
+)
+provider = _call(
+    "providers_one",
+    "providers",
+    "One provider, and how long after the crowd it speaks of an outage",
+    serializers.ProviderShape,
+    _path("slug", "Slug of a provider.", "meta"),
+    example=_PROVIDER,
+    bad=False,
 )
 regions = _call(
     "regions_list",

@@ -253,6 +253,52 @@ def instant(value: Any) -> str | None:
     return written
 
 
+# --- providers --------------------------------------------------------------------------------------------------------
+
+
+class SpreadShape(Shape[Any]):
+    """Durations in seconds; negative where the provider spoke before."""
+
+    median_s = serializers.SerializerMethodField()
+    shortest_s = serializers.SerializerMethodField()
+    longest_s = serializers.SerializerMethodField()
+
+    def get_median_s(self, instance: Any) -> int:
+        """The middle one."""
+        return int(instance.median.total_seconds())
+
+    def get_shortest_s(self, instance: Any) -> int:
+        """The earliest word."""
+        return int(instance.shortest.total_seconds())
+
+    def get_longest_s(self, instance: Any) -> int:
+        """The latest first word."""
+        return int(instance.longest.total_seconds())
+
+
+class LeadShape(Shape[Any]):
+    """How long after the crowd a provider speaks, over the outages that were neither rejected nor merged."""
+
+    outages = serializers.IntegerField(help_text="Outages of its services; echoes of others' are none.")
+    spoken = serializers.IntegerField(help_text="Of these it has spoken, as far as we know; a denial does not count.")
+    never = serializers.IntegerField(help_text="Of these it had said nothing when they were over.")
+    first = serializers.IntegerField(help_text="Of these it spoke before we had detected them.")
+    onset = SpreadShape(allow_null=True, help_text="From the estimated onset to its first word.")
+    detection = SpreadShape(allow_null=True, help_text="From our detection to its first word: the crowd's lead.")
+
+
+class ProviderShape(Shape[Any]):
+    """Who runs services."""
+
+    slug = serializers.CharField()
+    name = serializers.CharField()
+    country = serializers.CharField(allow_blank=True, help_text="ISO 3166-1; empty where none is on record.")
+    homepage = serializers.CharField(allow_blank=True)
+    status_url = serializers.CharField(allow_blank=True, help_text="Its own status page.")
+    services = serializers.ListField(child=serializers.CharField(), help_text="Slugs of what it runs.")
+    lead = LeadShape()
+
+
 # --- incidents --------------------------------------------------------------------------------------------------------
 
 
@@ -305,6 +351,10 @@ class StatementShape(Shape[Any]):
     text = serializers.CharField(help_text="In the provider's own words.")
     url = serializers.CharField(allow_blank=True, help_text="Where it was said; empty where nobody knows.")
     region = _CodeField(allow_null=True, help_text="Code of the region it is about; null for all.")
+    revised_text = serializers.CharField(
+        allow_blank=True, help_text="What the provider's page says in its place by now; empty where it was not changed."
+    )
+    revised_at = serializers.DateTimeField(allow_null=True, help_text="When we saw that it had been changed.")
 
 
 class IncidentShape(Shape[Any]):

@@ -194,6 +194,40 @@ class MapView(KeptView):
         )
 
 
+# --- providers --------------------------------------------------------------------------------------------------------
+
+
+@schema.providers
+class ProvidersView(KeptView):
+    """Who runs services, and how long after the crowd each speaks."""
+
+    def get(self, request: Request) -> HttpResponseBase:
+        """A page of providers, by slug."""
+        query = asked(request, parameters.PageParameters)
+        return self.respond(
+            request,
+            query,
+            lambda: listed(
+                request,
+                status.providers(),
+                key=lambda provider: (provider.slug,),
+                asked=query,
+                shape=serializers.ProviderShape,
+            ),
+        )
+
+
+@schema.provider
+class ProviderView(KeptView):
+    """One provider."""
+
+    def get(self, request: Request, slug: str) -> HttpResponseBase:
+        """The provider with this slug."""
+        return self.respond(
+            request, {}, lambda: serializers.ProviderShape(found(status.provider(slug), "provider")).data
+        )
+
+
 # --- regions ----------------------------------------------------------------------------------------------------------
 
 

@@ -118,6 +118,8 @@ def _counters() -> Iterator[Metric]:
         ("counted_reports", "Reports among them that count."),
         ("watch_runs", "Runs of detection."),
         ("watch_run_seconds", "Time spent in runs of detection."),
+        ("status_pages_asked", "Times that a provider's status page was asked."),
+        ("status_pages_failed", "Times among them that it gave nothing that could be read."),
     ):
         yield CounterMetricFamily(f"outagemap_{name}", words, value=counted.get(name, 0))
     yield from _gauge("watch_last_run_seconds", "How long the last run of detection took.", latest.get("watch_seconds"))
@@ -162,3 +164,27 @@ def _outages(now: datetime) -> Iterator[Metric]:
         for incident in status.incidents(state=going_on, limit=1000).results:
             confidence.add_metric([incident.service.slug], incident.confidence)
     yield confidence
+    yield from _leads()
+
+
+def _leads() -> Iterator[Metric]:
+    lead = GaugeMetricFamily(
+        "outagemap_provider_lead_seconds",
+        "Median time from our detection of an outage to the provider's first word; negative where it spoke before.",
+        labels=["provider"],
+    )
+    outages = GaugeMetricFamily(
+        "outagemap_provider_outages",
+        "Outages of a provider's services by its word on them: before us (first), after (later), none when it was over "
+        "(never), none yet (open).",
+        labels=["provider", "word"],
+    )
+    for provider in status.providers():
+        found = provider.lead
+        if found.detection is not None:
+            lead.add_metric([provider.slug], found.detection.median.total_seconds())
+        if found.outages:
+            words = {"first": found.first, "later": found.spoken - found.first, "never": found.never}
+            for word, number in {**words, "open": found.outages - found.spoken - found.never}.items():
+                outages.add_metric([provider.slug, word], number)
+    yield from (lead, outages)

@@ -1,4 +1,6 @@
-"""Requests to addresses that strangers gave us: HTTPS only, never into a private network, no redirect followed.
+"""Requests to addresses that others gave us: HTTPS only, never into a private network.
+
+What is sent (`post`) follows no redirect; what is fetched (`get`) a few, each looked at as the first address was.
 
 A name is resolved once, every address it has is looked at, and the connection goes to one of those very addresses: a
 name that means another machine a moment later (DNS rebinding) gains nothing. The certificate must still be the name's.
@@ -12,12 +14,15 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Mapping
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from functools import cache
 from queue import Empty, Queue
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from django.conf import settings
 
@@ -30,6 +35,9 @@ MOST_ADDRESSES = 4
 URL_LENGTH = 1000
 # More than an answered challenge needs; what comes beyond is not read.
 BODY_BYTES = 4096
+# A status page that has moved leads to the new one in one or two steps.
+MOST_REDIRECTS = 3
+_REDIRECTS = (301, 302, 303, 307, 308)
 
 
 class Refused(ValueError):
@@ -46,6 +54,18 @@ class Answer:
 
     status: int
     retry_after: int | None
+    body: bytes = b""
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """A document, whole, as it was before the server compressed it. ``body`` is empty but for status 200."""
+
+    status: int
+    retry_after: int | None = None
+    etag: str = ""
+    last_modified: str = ""
+    content_type: str = ""
     body: bytes = b""
 
 
@@ -71,23 +91,97 @@ def check(url: str) -> None:
 
 def post(url: str, *, body: bytes, headers: Mapping[str, str]) -> Answer:
     """The answer to one POST. Raises :class:`Refused` and :class:`Failed`."""
-    place = _place(url)
+    with _asked("POST", _place(url), headers, body=body, seconds=WHOLE_SECONDS) as answer:
+        return Answer(answer.status, _patience(answer), answer.read(BODY_BYTES))
+
+
+def get(url: str, *, headers: Mapping[str, str], most_bytes: int) -> Fetched:
+    """The document at ``url``. Raises :class:`Refused`, and :class:`Failed` also for one of more than ``most_bytes``,
+    on the way or unpacked."""
+    end = time.monotonic() + WHOLE_SECONDS
+    for _step in range(MOST_REDIRECTS + 1):
+        left = max(end - time.monotonic(), 0.01)
+        with _asked("GET", _place(url), {**headers, "Accept-Encoding": "gzip"}, seconds=left) as answer:
+            if answer.status in _REDIRECTS:
+                url = _next(url, answer.headers.get("Location", ""))
+                continue
+            return Fetched(
+                status=answer.status,
+                retry_after=_patience(answer),
+                etag=answer.headers.get("ETag", ""),
+                last_modified=answer.headers.get("Last-Modified", ""),
+                content_type=answer.headers.get("Content-Type", ""),
+                body=_whole(answer, most_bytes) if answer.status == 200 else b"",
+            )
+    raise Failed(f"more than {MOST_REDIRECTS} redirects")
+
+
+@contextmanager
+def _asked(
+    method: str, place: _Place, headers: Mapping[str, str], *, body: bytes | None = None, seconds: float
+) -> Iterator[http.client.HTTPResponse]:
+    """The beginning of an answer; the rest is to be read within the block, and all of it within ``seconds``."""
     connection = _Connection(place.host, place.port, timeout=CONNECT_SECONDS, context=_tls())
-    watchdog = threading.Timer(WHOLE_SECONDS, connection.cut)
+    watchdog = threading.Timer(seconds, connection.cut)
     watchdog.daemon = True
     watchdog.start()
     try:
         connection.connect()
-        connection.request("POST", place.path, body=body, headers=dict(headers))
-        answer = connection.getresponse()
-        asked = answer.headers.get("Retry-After", "")
-        patience = int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 7 else None
-        return Answer(answer.status, patience, answer.read(BODY_BYTES))
-    except (OSError, http.client.HTTPException) as error:
+        connection.request(method, place.path, body=body, headers=dict(headers))
+        yield connection.getresponse()
+        # What was read until then looks like an end.
+        if connection.was_cut:
+            raise Failed("TimeoutError")
+    # A name that is none, such as one with a label of 70 letters, is no OSError.
+    except (OSError, http.client.HTTPException, UnicodeError) as error:
         raise Failed(type(error).__name__) from error
     finally:
         watchdog.cancel()
         connection.close()
+
+
+def _patience(answer: http.client.HTTPResponse) -> int | None:
+    asked = answer.headers.get("Retry-After", "")
+    if asked.isascii() and asked.isdigit():
+        return int(asked) if len(asked) < 7 else None
+    try:
+        # By the clock of the one who says it.
+        left = parsedate_to_datetime(asked) - parsedate_to_datetime(answer.headers.get("Date", ""))
+    except (ValueError, TypeError, OverflowError):
+        return None
+    seconds = int(left.total_seconds())
+    return seconds if 0 <= seconds < 10**6 else None
+
+
+def _next(url: str, location: str) -> str:
+    try:
+        return urljoin(url, location)
+    except ValueError:
+        raise Refused("it leads to what is no address") from None
+
+
+def _whole(answer: http.client.HTTPResponse, most_bytes: int) -> bytes:
+    """The body, unpacked; never more than ``most_bytes`` of it are in memory, however much a few of them unpack to."""
+    encoding = answer.headers.get("Content-Encoding", "identity").strip().lower()
+    if encoding not in ("identity", "", "gzip", "x-gzip"):
+        raise Failed("packed in a way that was not asked for")
+    raw = answer.read(most_bytes + 1)
+    if len(raw) > most_bytes:
+        raise Failed(f"more than {most_bytes} bytes")
+    if answer.length:
+        raise Failed("only a part of it came")
+    if encoding in ("identity", ""):
+        return raw
+    unpacking = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+    try:
+        body = unpacking.decompress(raw, most_bytes + 1)
+    except zlib.error as error:
+        raise Failed("not what gzip packs") from error
+    if len(body) > most_bytes:
+        raise Failed(f"more than {most_bytes} bytes, unpacked")
+    if not unpacking.eof:
+        raise Failed("only a part of it came")
+    return body
 
 
 def _place(url: str) -> _Place:
@@ -145,6 +239,7 @@ class _Connection(http.client.HTTPSConnection):
     def __init__(self, host: str, port: int, *, timeout: float, context: ssl.SSLContext) -> None:
         super().__init__(host, port, timeout=timeout, context=context)
         self._tls = context
+        self.was_cut = False
 
     def connect(self) -> None:
         """Raises ``Refused`` where one address of the name is private: a name that is half ours is no honest one."""
@@ -174,6 +269,7 @@ class _Connection(http.client.HTTPSConnection):
 
     def cut(self) -> None:
         """Ends it from another thread."""
+        self.was_cut = True
         if self.sock is not None:
             try:
                 self.sock.shutdown(socket.SHUT_RDWR)

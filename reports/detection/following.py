@@ -176,7 +176,8 @@ class Following(Opening):
                 outage.basis = basis
                 self._restore(incident, outage, found, origin)
                 return
-            if outage.state == "down" and found.probability >= 0.5:
+            # A provider's word alone does not make a region recover whose people report as before.
+            if outage.state == "down" and found.probability >= 0.5 and (falling or voted):
                 outage.state = "recovering"
                 outage.recovering = minute
                 self._tell(DecisionKind.RECOVERING, incident, outage, self._findings(found))

@@ -8,6 +8,7 @@ from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.core.validators import URLValidator
 from django.db import transaction
+from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from reports.detection.decisions import SignalKind
@@ -15,7 +16,7 @@ from reports.incidents import timeline
 from reports.incidents.acting import is_open, locked, long_before, record, save, take_word_back, tell_engine
 from reports.incidents.lifecycle import stop_vouching, undone_entry
 from reports.incidents.timeline import EntryKind
-from reports.models import Act, Incident, Region, Statement
+from reports.models import Act, Heard, Incident, Region, Statement
 
 _URL = URLValidator(schemes=["http", "https"])
 # What the engine hears in a statement: an update may say anything, and a denial does not undo what people report.
@@ -35,8 +36,9 @@ def add_statement(
     region_code: str | None = None,
     by: User | None,
     now: datetime,
+    heard: Heard | None = None,
 ) -> Statement:
-    """The statement, recorded; the same one again is found, not added.
+    """The statement, recorded; the same one again is found, not added. ``heard``: the update that it was made of.
 
     The first statement of an incident is its acknowledgement, whatever it means. One that says ``restored`` reaches the
     engine while the incident is open, for its region or for all; one that admits the fault vouches for the incident.
@@ -50,9 +52,12 @@ def add_statement(
         incident = locked(incident_id)
         if too_early := _too_early(incident, said_at, meaning):
             raise ValidationError({"said_at": too_early})
-        same = Statement.objects.filter(
-            incident=incident, region=region, meaning=meaning, text=text, url=url, said_at=said_at, withdrawn_at=None
-        ).first()
+        words = Q(meaning=meaning, text=text, url=url, said_at=said_at, withdrawn_at=None)
+        # An update that the page has changed since is still the one that was heard; what an administrator withdrew
+        # is not brought back by hearing it again, only by hand.
+        heard_before = Q(heard=heard) if by is None else Q(heard=heard, withdrawn_at=None)
+        known = words if heard is None else words | heard_before
+        same = Statement.objects.filter(known, incident=incident, region=region).first()
         if same:
             return same
         statement = Statement.objects.create(
@@ -64,6 +69,7 @@ def add_statement(
             said_at=said_at,
             entered_at=now,
             entered_by=by,
+            heard=heard,
         )
         timeline.write(
             [

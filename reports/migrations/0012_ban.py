@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("reports", "0009_alerts"),
+        ("reports", "0011_status_feed"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

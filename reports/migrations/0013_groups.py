@@ -3,7 +3,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("reports", "0009_alerts"),
+        ("reports", "0012_ban"),
     ]
 
     operations = [

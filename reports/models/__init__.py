@@ -27,6 +27,7 @@ from reports.models.evidence import (
     ScenarioClock,
     Seen,
 )
+from reports.models.hearing import Heard, StatusFeed
 from reports.models.incidents import (
     Evidence,
     Incident,
@@ -53,6 +54,7 @@ __all__ = [
     "DetectorState",
     "DrainBatch",
     "Evidence",
+    "Heard",
     "InboxBlock",
     "Incident",
     "Kind",
@@ -77,6 +79,7 @@ __all__ = [
     "ServiceDependency",
     "Severity",
     "Statement",
+    "StatusFeed",
     "Subscription",
     "TimelineEntry",
     "WhatIf",

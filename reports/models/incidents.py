@@ -5,6 +5,7 @@ from django.db import models
 from django.db.models import F, Q
 
 from reports.models.catalogue import Provider, Region, Service
+from reports.models.hearing import Heard
 
 
 class OutageGroup(models.Model):
@@ -200,9 +201,19 @@ class Statement(models.Model):
     )
     # Kept, marked, and no longer counted: entered with the wrong incident, or never said.
     withdrawn_at = models.DateTimeField(null=True, blank=True)
+    # The update of a status page that it was made of; empty for one entered by hand.
+    heard = models.ForeignKey(Heard, on_delete=models.PROTECT, null=True, blank=True, related_name="statements")
 
     class Meta:
         ordering = ["said_at", "id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["heard", "incident", "region"],
+                condition=Q(heard__isnull=False),
+                nulls_distinct=False,
+                name="an_update_is_one_statement_of_an_incident",
+            )
+        ]
 
     def __str__(self) -> str:
         return self.text[:80]

@@ -5,6 +5,7 @@ from reports.status.article.facts import incident_problems
 from reports.status.calibration import calibration, confidence_basis
 from reports.status.health import readiness, scenario_banner
 from reports.status.history import incident, incident_history, incident_regions, incident_timeline
+from reports.status.leads import provider, providers
 from reports.status.listing import ORDERINGS, CursorError, incidents
 from reports.status.milestones import milestones
 from reports.status.places import locate, place_name, region, regions
@@ -50,6 +51,8 @@ __all__ = [
     "milestones",
     "place_name",
     "problem_choices",
+    "provider",
+    "providers",
     "readiness",
     "region",
     "region_records",

@@ -250,6 +250,9 @@ class StatementFacts:
     url: str
     said_at: datetime
     region: RegionLink | None
+    revised_text: str = ""
+    """What the provider's status page says in its place since ``revised_at``; empty where it was not changed."""
+    revised_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -286,6 +289,44 @@ class IncidentStatus:
     people_reached: int = 0
     """People living in its regions, those that are back included (estimates); nobody twice."""
     split_from: str | None = None
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Durations in three figures; negative ones where something came before."""
+
+    median: timedelta
+    shortest: timedelta
+    longest: timedelta
+
+
+@dataclass(frozen=True)
+class LeadTimes:
+    """How a provider spoke of the outages of its services that were neither rejected nor merged.
+
+    Of ``outages``, it spoke of ``spoken``, of those ``first`` before we had detected them; of ``never`` it had said
+    nothing when they were over. ``onset`` and ``detection``: how long after ours it first spoke.
+    """
+
+    outages: int
+    spoken: int
+    never: int
+    first: int
+    onset: Spread | None
+    detection: Spread | None
+
+
+@dataclass(frozen=True)
+class ProviderStatus:
+    """Who runs services (slugs), and how long after the crowd it speaks."""
+
+    slug: str
+    name: str
+    country: str
+    homepage: str
+    status_url: str
+    services: tuple[str, ...]
+    lead: LeadTimes
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,7 @@ def told(ids: Sequence[int]) -> tuple[IncidentStatus, ...]:
     rows = (
         Incident.objects.filter(pk__in=ids)
         .select_related("service", "group", "echo_of", "merged_into", "split_from")
-        .prefetch_related("regions", "statements__region", "group__incidents__service")
+        .prefetch_related("regions", "statements__region", "statements__heard", "group__incidents__service")
         .in_bulk()
     )
     chosen = [rows[number] for number in ids if number in rows]
@@ -157,6 +157,8 @@ def _statement(statement: Statement) -> StatementFacts:
         url=statement.url,
         said_at=statement.said_at,
         region=_region_link(statement.region),
+        revised_text=statement.heard.revised_text if statement.heard else "",
+        revised_at=statement.heard.revised_at if statement.heard else None,
     )
 
 

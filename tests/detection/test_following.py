@@ -139,3 +139,17 @@ def test_two_votes_do_not_restore_a_region_whose_crowd_tires(topology: Topology,
         crowd.working[ALPHA, region, [250, 255]] = 1
     found = watched(Engine(topology, baseline), crowd, 0, 420)
     assert not [d for d in of(found, DecisionKind.RESTORED) if d.region in LEAVES]
+
+
+def test_a_provider_who_says_restored_does_not_make_a_region_recover_that_reports_as_before(
+    topology: Topology, baseline: Baseline
+) -> None:
+    for seed in range(4):
+        crowd = Crowd(330, seed=300 + seed)
+        for region in LEAVES:
+            crowd.down(ALPHA, region, 150, 330, 12.0)
+        word = Signal(SignalKind.STATEMENT_RESTORED, ALPHA, -1, START + 200, START + 200)
+        found = watched(Engine(topology, baseline), crowd, 0, 330, [word])
+        assert of(found, DecisionKind.OPENED)
+        assert not of(found, DecisionKind.RECOVERING)
+        assert not of(found, DecisionKind.RESTORED)

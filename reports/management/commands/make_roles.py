@@ -32,6 +32,7 @@ CATALOGUE = Q(
         "region",
         "category",
         "servicedependency",
+        "statusfeed",
     ),
 )
 LOOK = Q(content_type__app_label="reports", codename__startswith="view_") & ~Q(content_type__model="apikey")
