@@ -191,6 +191,7 @@ def _rows(found: Shares, window: Window, *, now: datetime) -> list[dict[str, Any
         {
             "share": row,
             "stands": stands(row),
+            "percent": f"{100 * row.share:.1f}",
             "problems": ", ".join(f"{label} {n:,}" for label, n in _largest(row.problems)),
             "aside": ", ".join(f"{REASONS.get(reason, reason)} {n:,}" for reason, n in _largest(row.aside)),
             "kinds": ", ".join(f"{kind.label} {n:,}" for kind, n in _largest(row.kinds)),

@@ -67,11 +67,13 @@ def banned(
         return found
     names = np.array([ban[4] for ban in bans], dtype=np.int64)
     near = np.flatnonzero(np.isin(network, names))
+    areas: dict[int, list[int]] = {}
     for id, of_service, of_region, of_kind, name, began, until in bans:
         same = (network[near] == name) & (service[near] == of_service) & (kind[near] == of_kind)
         same &= (at[near] >= began) & (at[near] < until)
         if same.any():
-            found[near[same & np.isin(region[near], inside(of_region))]] = id
+            area = areas[of_region] = areas.get(of_region) or inside(of_region)
+            found[near[same & np.isin(region[near], area)]] = id
     return found
 
 
