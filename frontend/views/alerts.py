@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
@@ -44,7 +45,7 @@ def subscribe(request: HttpRequest) -> HttpResponseBase:
         return _form(request, form, chosen)
     address, client = guard.request_client(request)
     now = datetime.now(UTC)
-    wanted = {
+    wanted: dict[str, Any] = {
         "services": chosen,
         "region": places.chosen_region(form["country"], form["region"]),
         "severity": form["severity"],

@@ -126,9 +126,7 @@ def html(words: Words, *, language: str) -> SafeString:
     direction, start = ("rtl", "right") if rtl else ("ltr", "left")
     button = _BUTTON.replace("0 12px 12px 0", "0 0 12px 12px") if rtl else _BUTTON
     # What people are asked are buttons; the last link is one to read.
-    *asked, last = words.links
-    if not asked:
-        asked, last = [last], None
+    asked, read = (words.links[:-1], words.links[-1:]) if len(words.links) > 1 else (words.links, ())
     buttons = format_html_join(
         "",
         '<a class="{}" href="{}" style="{}{}">{}</a>',
@@ -143,12 +141,10 @@ def html(words: Words, *, language: str) -> SafeString:
             for number, link in enumerate(asked)
         ),
     )
-    more = (
-        format_html(
-            '<p style="margin:8px 0 0"><a class="ink" href="{}" style="color:#17191c">{}</a></p>', last.url, last.text
-        )
-        if last
-        else ""
+    more = format_html_join(
+        "",
+        '<p style="margin:8px 0 0"><a class="ink" href="{}" style="color:#17191c">{}</a></p>',
+        ((link.url, link.text) for link in read),
     )
     lines = format_html_join("", '<p style="margin:0 0 12px">{}</p>', ((line,) for line in words.lines))
     return format_html(

@@ -26,7 +26,7 @@ GROWS, LASTS, COMES_BACK = timedelta(minutes=20), timedelta(minutes=60), timedel
 STEP = timedelta(minutes=1)
 # Each pause is twice as long as the one before, up to eight times the first: messages in 160 minutes, with the first
 # and the last.
-MOST = {"webhook": 24, "slack": 8, "mail": 5}
+MOST = {"webhook": 17, "slack": 5, "mail": 4}
 
 
 def fresh_regions() -> list[Region]:

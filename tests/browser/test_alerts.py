@@ -268,6 +268,7 @@ def test_this_browser_is_told_votes_by_a_button_and_ends_it(
         expect(page.locator("#target")).to_be_hidden()
         looked_at(page)
         page.get_by_role("button", name="Ask for it").click()
+        page.wait_for_url("**/alerts/*:*/")
         expect(page.get_by_role("heading", level=1)).to_have_text("You are told of outages.")
         looked_at(page)
         manage = page.url
