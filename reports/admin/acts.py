@@ -312,7 +312,8 @@ def _undoable(said: str, incident: Incident, act: Act, back: str) -> SafeString:
     revision = Incident.objects.values_list("revision", flat=True).get(pk=incident.pk)
     return format_html(
         '{} <input type="hidden" name="act" value="{}"><input type="hidden" name="revision" value="{}">'
-        '<input type="hidden" name="back" value="{}"><button type="submit" class="button" formaction="{}">Undo</button>',
+        '<input type="hidden" name="back" value="{}">'
+        '<button type="submit" class="button" formaction="{}">Undo</button>',
         said,
         act.pk,
         revision,
