@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -373,8 +373,10 @@ def test_the_page_takes_the_same_number_of_queries_however_many_regions(
 
 
 def earlier_one(incident: Incident) -> Incident:
-    from reports.models import Incident
+    from reports.models import Incident, RefCounter
 
+    # Its number was not drawn: that of a part must not meet it.
+    RefCounter.objects.get_or_create(year=datetime.now(UTC).year, defaults={"last": 100})
     earlier: Incident = Incident.objects.create(
         ref="OUT-2026-0001",
         key="earlier",

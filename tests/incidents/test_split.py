@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 from django.contrib.auth.models import User
 
-from reports.incidents import joining, lifecycle, reviewed, statements, timeline, undo, watch
+from reports.clock import minute_of
+from reports.incidents import joining, lifecycle, reviewed, statements, timeline, undo, watch, what_if
 from reports.incidents.acting import ConflictError
+from reports.incidents.cells import read_cells
 from reports.models import Act, Evidence, Incident, RegionalOutage, TimelineEntry, Word
 from tests.incidents.acts import kinds, open_incident, over, row, standing, states, twice
 from tests.incidents.test_watch import near, watch_until
@@ -103,6 +105,18 @@ def test_nobody_can_say_which_part_a_confidence_was_about(incident: Incident, du
     assert len(reviewed.reviewed_incidents()) == 1
     undo.undo(Act.objects.get(kind="split").pk, by=duty, at=world.at(42))
     assert len(reviewed.reviewed_incidents()) == 2
+
+
+def test_a_what_if_compares_with_the_outage_as_the_detector_saw_it(
+    incident: Incident, duty: User, world: World
+) -> None:
+    cells = read_cells(world.at(0).date())
+    chosen = [cells.service_index[incident.service_id]]
+    span = {"first": minute_of(world.at(-60)), "until": minute_of(world.at(600))}
+    before = what_if._site(cells, chosen, **span)
+    split(incident, duty, world, "GB-ENG")
+    assert what_if._site(cells, chosen, **span) == before
+    assert [found.regions for found in before] == [("BR-SP", "GB", "GB-ENG", "GB-SCT")]
 
 
 def test_a_statement_stays_with_the_original(incident: Incident, duty: User, world: World) -> None:
