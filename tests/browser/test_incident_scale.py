@@ -18,6 +18,8 @@ pytestmark = pytest.mark.alone
 # The slowest twentieth on a machine that does other things besides says how busy it was.
 SCRIPT_MS = 8
 SLOWEST_MS = 100
+# A cheap telephone computes so many times slower than this machine, by the way in which Lighthouse counts.
+CHEAP_PHONE = 4
 PLAYS = """async () => {
   const slider = document.querySelector("input[type=range]");
   const script = [];
@@ -70,19 +72,22 @@ def test_a_frame_costs_little_script_however_many_regions(
         page.goto(f"/incidents/{ref}/", timeout=120_000)
         page.wait_for_selector("[data-incident-map][data-ready]", timeout=120_000)
         page.locator("[data-incident-map]").scroll_into_view_if_needed()
-        for mode in ("state", "rate"):
+        devtools = context.new_cdp_session(page)
+        for mode, slower in (("state", 1), ("state", CHEAP_PHONE), ("rate", 1)):
             if mode == "rate":
                 page.get_by_role("radio", name="Reports against the usual").check(force=True)
                 page.wait_for_url("**mode=rate**")
+            devtools.send("Emulation.setCPUThrottlingRate", {"rate": slower})
             page.evaluate("window.spent.length = 0")
             gaps = page.evaluate(PLAYS)
             spent = sorted(time for time in page.evaluate("window.spent") if time > 0.02)
             middle, most = spent[len(spent) // 2], spent[int(0.95 * len(spent))]
             print(  # noqa: T201
-                f"{regions} regions, {mode}: script {middle:.1f} ms a frame, 95 % within {most:.1f} ms; "
+                f"{regions} regions, {mode}, {slower} times slower: "
+                f"script {middle:.1f} ms a frame, 95 % within {most:.1f} ms; "
                 f"frames {gaps[len(gaps) // 2]:.1f} ms apart, 95 % within {gaps[int(0.95 * len(gaps))]:.1f} ms"
             )
             assert len(spent) > 50
-            assert middle < SCRIPT_MS
-            assert most < SLOWEST_MS
+            assert middle < SCRIPT_MS * slower
+            assert most < SLOWEST_MS * slower
         assert not complaints
