@@ -40,7 +40,7 @@ class StatusFeedAdmin(_ModelAdmin):
 
     actions = None
     form = StatusFeedForm
-    list_display = ("provider", "url", "format", "default_service", "enabled", "stands", "asked_at", "read_at")
+    list_display = ("provider", "stands", "url", "default_service", "asked_at", "read_at")
     list_select_related = ("provider", "default_service")
     list_filter = ("enabled", "format")
     search_fields = ("provider__name", "provider__slug", "url")
