@@ -214,6 +214,15 @@ class DismissForm(forms.Form):
 class StatusFeedForm(_ModelForm):
     """A status page, as an administrator describes it."""
 
+    # Declared, because the model's own would take an address without a scheme for http, with a warning.
+    url = forms.URLField(
+        label="Address",
+        max_length=500,
+        assume_scheme="https",
+        help_text=StatusFeed._meta.get_field("url").help_text,
+        widget=forms.URLInput(attrs={"class": "vURLField"}),
+    )
+
     class Meta:
         model = StatusFeed
         fields = ("provider", "url", "format", "default_service", "enabled")

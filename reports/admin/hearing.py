@@ -9,7 +9,7 @@ from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.db import models, transaction
+from django.db import transaction
 from django.db.models import Case, Q, QuerySet, Value, When
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -40,8 +40,7 @@ class StatusFeedAdmin(_ModelAdmin):
 
     actions = None
     form = StatusFeedForm
-    formfield_overrides = {models.URLField: {"assume_scheme": "https"}}  # noqa: RUF012
-    list_display = ("provider", "url", "format", "default_service", "enabled", "stands", "asked_at", "read_at")
+    list_display = ("provider", "stands", "url", "default_service", "asked_at", "read_at")
     list_select_related = ("provider", "default_service")
     list_filter = ("enabled", "format")
     search_fields = ("provider__name", "provider__slug", "url")
@@ -151,7 +150,7 @@ class HeardAdmin(ReadOnlyAdmin):
 
     list_display = ("said_at", "provider", "title", "meaning", "about", "stands")
     list_select_related = ("feed__provider", "dismissed_by")
-    list_filter = (_StateFilter, "meaning", "planned", "feed__provider")
+    list_filter = (_StateFilter, "meaning", "planned", ("feed__provider", admin.RelatedOnlyFieldListFilter))
     search_fields = ("title", "text", "feed__provider__name")
     search_help_text = "Words of the update, or a provider"
     list_per_page = 50

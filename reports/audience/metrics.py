@@ -6,6 +6,7 @@ The number of series is bounded by the number of services.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import datetime
@@ -181,10 +182,10 @@ def _leads() -> Iterator[Metric]:
     )
     for provider in status.providers():
         found = provider.lead
-        if found.detection is not None:
-            lead.add_metric([provider.slug], found.detection.median.total_seconds())
-        if found.outages:
-            words = {"first": found.first, "later": found.spoken - found.first, "never": found.never}
-            for word, number in {**words, "open": found.outages - found.spoken - found.never}.items():
-                outages.add_metric([provider.slug, word], number)
+        # Not a number where there is none: series do not come and go.
+        median = found.detection.median.total_seconds() if found.detection else math.nan
+        lead.add_metric([provider.slug], median)
+        words = {"first": found.first, "later": found.spoken - found.first, "never": found.never}
+        for word, number in {**words, "open": found.outages - found.spoken - found.never}.items():
+            outages.add_metric([provider.slug, word], number)
     yield from (lead, outages)

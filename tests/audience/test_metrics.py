@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from reports.audience import tally
 from reports.status import snapshots
 from tests.conftest import environment_for_children
-from tests.status.making import NOW, World, staggered, watch
+from tests.status.making import NOW, World, open_incident, say, staggered, watch
 
 
 @pytest.fixture(autouse=True)
@@ -48,6 +48,16 @@ def test_every_service_has_its_state_and_what_depends_on_it(world: World, client
     assert values(found["outagemap_service_regions_down"])[("whatsapp",)] == 1
     assert values(found["outagemap_service_people_affected"])[("whatsapp",)] > 50_000_000
     assert values(found["outagemap_incident_confidence"])[("whatsapp",)] == 0.98
+
+
+def test_the_crowds_lead_over_each_provider_is_told(world: World, client):
+    row = open_incident(world.whatsapp)
+    say(row, "We know.", said_at=row.detected_at + timedelta(minutes=7))
+    snapshots.forget()
+    found = read(client)
+    assert values(found["outagemap_provider_lead_seconds"]) == {("meta",): 420}
+    words = values(found["outagemap_provider_outages"])
+    assert words == {("meta", "first"): 0, ("meta", "later"): 1, ("meta", "never"): 0, ("meta", "open"): 0}
 
 
 def test_our_own_health_is_there(world: World, client):
