@@ -41,9 +41,11 @@ def inside(region_id: int) -> list[int]:
 
 def about(region_id: int) -> list[int]:
     """The ids of a region, of all that lie in it, and of all that it lies in."""
-    found, here = inside(region_id), region_id
-    while (here := Region.objects.values_list("parent_id", flat=True).get(pk=here)) is not None:
-        found.append(here)
+    found = inside(region_id)
+    above = Region.objects.get(pk=region_id).parent
+    while above is not None:
+        found.append(above.pk)
+        above = above.parent
     return found
 
 
