@@ -18,7 +18,9 @@ from reports.audience.notices import Link, Words
 BLOCKS, SECTION, CONTEXT_ELEMENTS, TEXT = 50, 3_000, 10, 4_000
 MESSAGE_BYTES, ACTIONS = 28 * 1024, 6
 
-NAMES = st.text(max_size=2_000) | st.sampled_from(["<!channel>", "&" * 2_000, "[x](https://evil.example)", "*" * 900])
+NAMES = st.text(max_size=40) | st.sampled_from(
+    ["W" * 5_000, "<!channel>", "&" * 2_000, "[x](https://evil.example)", "*" * 900]
+)
 LINKS = st.builds(Link, text=NAMES, url=st.just("https://outages.example/alerts/" + "x" * 100))
 
 
