@@ -289,10 +289,10 @@ def answers(name: str, letter: str) -> tuple[frozenset[int], frozenset[int]]:
         "change": (look, change),
         "delete": (delete, delete),
     }[kind]
-    fetched = frozenset({200}) if letter in may_fetch else refused
+    shown = frozenset({200}) if letter in may_fetch else refused
     if name in LOOKED_AT:
-        return fetched, frozenset({405})
-    return fetched, TAKEN if letter in may_send else refused
+        return shown, frozenset({405})
+    return shown, TAKEN if letter in may_send else refused
 
 
 def addresses(rows: dict[str, Model]) -> list[Address]:

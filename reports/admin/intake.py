@@ -17,7 +17,7 @@ from reports.admin.readonly import ReadOnlyAdmin
 from reports.intake import quarantine
 from reports.models import Quarantine
 
-_SHAPES = {
+SHAPES = {
     "concentrated": "from too few networks",
     "hosting": "from hosting companies’ networks",
     "misplaced": "from other countries’ networks",
@@ -44,7 +44,7 @@ class QuarantineAdmin(ReadOnlyAdmin):
     @admin.display(description="set aside because they came")
     def why(self, row: Quarantine) -> str:
         """The shape in words."""
-        return _SHAPES.get(row.shape, row.shape)
+        return SHAPES.get(row.shape, row.shape)
 
     @admin.display(description="figures")
     def figure_text(self, row: Quarantine) -> str:

@@ -105,7 +105,7 @@ class Desk(admin.AdminSite):
             return HttpResponseRedirect(reverse("admin:reports_incident_duty"))
         return response
 
-    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         """Django's, with how many incidents wait at its top."""
         waiting = duty.number_waiting() if request.user.has_perm("reports.view_incident") else 0
         return super().index(request, {**(extra_context or {}), "number_waiting": waiting})
@@ -176,7 +176,7 @@ class Desk(admin.AdminSite):
 
 
 def _is_on_duty(user: Any) -> bool:
-    return user.has_perm("reports.view_incident") and user.groups.filter(name="duty").exists()
+    return bool(user.has_perm("reports.view_incident")) and user.groups.filter(name="duty").exists()
 
 
 def _verified(request: HttpRequest) -> bool:
