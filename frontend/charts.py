@@ -340,8 +340,8 @@ def stack_steps(layers: Sequence[Sequence[float]], *, width: int = SIDE) -> tupl
     paths = []
     for layer in layers:
         ceiling = [low + share for low, share in zip(floor, layer, strict=True)]
-        runs = [_edges([_y(value, 1.0) for value in edge], last, width) for edge in (ceiling, floor)]
-        paths.append(_between(*runs, width) if max(layer) > 0 else "")
+        upper, lower = (_edges([_y(value, 1.0) for value in edge], last, width) for edge in (ceiling, floor))
+        paths.append(_between(upper, lower, width) if max(layer) > 0 else "")
         floor = ceiling
     return tuple(paths)
 
