@@ -203,7 +203,9 @@ class Kept:
         if version is None:
             return None
         former = _former.at_hand(version, None)
-        return former and _deltas.get((version, found.name), None, lambda: _delta(version[-1], former, found))
+        if former is None:
+            return None
+        return _deltas.get((version, found.name), None, lambda: _delta(version[-1], former, found))
 
     def _asked(self, request: HttpRequest) -> _Asked | None:
         if request.method not in {"GET", "HEAD"}:
