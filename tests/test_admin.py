@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.django_db
 
-ACTS = {
+ACTS: dict[str, dict[str, Any]] = {
     "confirm": {},
     "reject": {"reason": "a load test"},
     "undo-rejection": {"reason": "it was none"},
