@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from reports import status
 from reports.models import Incident
@@ -18,7 +18,7 @@ def minutes(*three: float) -> Spread:
     return Spread(median=median, shortest=shortest, longest=longest)
 
 
-def past(world: World, ref: str, hour: int, **more: object) -> Incident:
+def past(world: World, ref: str, hour: int, **more: Any) -> Incident:
     """An outage that began at the full hour, was detected four minutes later and lasted half an hour."""
     onset = at(f"{hour:02}:00")
     return open_incident(world.whatsapp, ref=ref, onset_at=onset, resolved_at=onset + timedelta(minutes=30), **more)
