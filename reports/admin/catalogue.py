@@ -223,7 +223,7 @@ class RegionAdmin(ReadOnlyAdmin):
     change_form_template = "admin/reports/region.html"
 
 
-def _named(codes: Iterable[str]) -> list[regions.Region]:
+def _named(codes: Iterable[str]) -> list[regions.RegionInfo]:
     return [regions.tree()[code] for code in codes]
 
 
