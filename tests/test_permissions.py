@@ -57,7 +57,13 @@ MODELS = {
     "reports_whatif": ("DCO", "DO", "", ""),
 }
 # What is sent to the page of one of these is not taken, whoever sends it: there are acts for that.
-LOOKED_AT = ("reports_incident_change", "reports_report_changelist", "reports_whatif_change")
+LOOKED_AT = (
+    "reports_heard_change",
+    "reports_incident_change",
+    "reports_quarantine_change",
+    "reports_report_changelist",
+    "reports_whatif_change",
+)
 # A report has no page, not for an owner either: it is counted, not read.
 NO_PAGE = ("reports_report_change", "reports_report_history")
 # Acts are sent, never fetched; who may.
