@@ -425,7 +425,7 @@ def test_the_log_of_an_incident_says_what_can_be_taken_back_and_why_not(desk: Cl
     incident.refresh_from_db()
     act(desk, incident, "reject")
     page = desk.get(page_of(incident)).content.decode()
-    assert page.count(f'action="/admin/reports/incident/{incident.pk}/undo/"') == 1
+    assert page.count(f' action="/admin/reports/incident/{incident.pk}/undo/"') == 1
     assert "Something was done on top of it" in page
     assert "a load test" in page
 
