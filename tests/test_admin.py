@@ -123,9 +123,11 @@ def kinds(incident: Incident) -> list[str]:
 
 
 def log() -> list[str]:
-    from django.contrib.admin.models import LogEntry
+    """The log of acts, each with its reason."""
+    from reports.models import Act
 
-    return [entry.get_change_message() for entry in LogEntry.objects.order_by("id")]
+    acts = Act.objects.order_by("id").values_list("kind", "reason")
+    return [f"{kind}: {reason}" if reason else kind for kind, reason in acts]
 
 
 # --- who gets in ---
@@ -261,7 +263,7 @@ def test_a_confirmation_shows_in_the_timeline_and_in_the_log(desk: Client, incid
     assert incident.review == "confirmed"
     entry = incident.timeline.get(kind="confirmed")
     assert entry.actor == owner
-    assert log() == ["OUT-2026-0007 is confirmed."]
+    assert log() == ["confirmed"]
     page = desk.get(page_of(incident)).content.decode()
     assert "OUT-2026-0007 is confirmed." in page
     assert "Confirmed by an administrator." in page
@@ -275,7 +277,7 @@ def test_a_rejection_asks_for_a_reason_and_keeps_it(desk: Client, incident: Inci
     act(desk, incident, "reject")
     incident.refresh_from_db()
     assert (incident.review, incident.rejected_reason) == ("rejected", "a load test")
-    assert log() == ["OUT-2026-0007 is rejected. · reason: a load test"]
+    assert log() == ["rejected: a load test"]
 
 
 def test_a_rejection_can_be_taken_back(desk: Client, incident: Incident) -> None:
@@ -346,7 +348,7 @@ def test_a_judgement_on_an_outdated_page_is_refused(desk: Client, incident: Inci
     incident.refresh_from_db()
     assert incident.review == "confirmed"
     assert kinds(incident) == ["confirmed"]
-    assert log() == ["OUT-2026-0007 is confirmed."]
+    assert log() == ["confirmed"]
 
 
 def test_several_incidents_are_confirmed_together(desk: Client, incident: Incident) -> None:
@@ -354,7 +356,7 @@ def test_several_incidents_are_confirmed_together(desk: Client, incident: Incide
     assert desk.post("/admin/reports/incident/", given).status_code == 302
     incident.refresh_from_db()
     assert incident.review == "confirmed"
-    assert log() == ["OUT-2026-0007 is confirmed."]
+    assert log() == ["confirmed"]
 
 
 def test_who_may_only_look_is_offered_no_action(client: Client, incident: Incident) -> None:
@@ -423,7 +425,7 @@ def test_the_log_of_an_incident_says_what_can_be_taken_back_and_why_not(desk: Cl
     incident.refresh_from_db()
     act(desk, incident, "reject")
     page = desk.get(page_of(incident)).content.decode()
-    assert page.count(f'action="/admin/reports/incident/{incident.pk}/undo/"') == 1
+    assert page.count(f' action="/admin/reports/incident/{incident.pk}/undo/"') == 1
     assert "Something was done on top of it" in page
     assert "a load test" in page
 

@@ -36,35 +36,57 @@ MODELS = {
     "axes_accesslog": ("O", "", "O", "O"),
     "otp_static_staticdevice": ("O", "O", "O", "O"),
     "otp_totp_totpdevice": ("O", "O", "O", "O"),
+    "reports_act": ("DCO", "", "", ""),
     "reports_apikey": ("O", "O", "O", ""),
+    "reports_ban": ("DCO", "", "", ""),
     "reports_baseline": ("DCO", "", "", ""),
     "reports_category": ("DCO", "CO", "CO", ""),
     "reports_delivery": ("DCO", "", "", ""),
     "reports_evidence": ("DCO", "", "", ""),
+    "reports_heard": ("DCO", "", "", ""),
     "reports_incident": ("DCO", "", "", ""),
     "reports_provider": ("DCO", "CO", "CO", ""),
     "reports_quarantine": ("DCO", "", "", ""),
     "reports_region": ("DCO", "", "", ""),
+    "reports_report": ("DCO", "", "", ""),
     "reports_service": ("DCO", "CO", "CO", ""),
     "reports_statement": ("DCO", "", "", ""),
+    "reports_statusfeed": ("DCO", "CO", "CO", ""),
     "reports_subscription": ("DCO", "", "", ""),
     "reports_timelineentry": ("DCO", "", "", ""),
     "reports_whatif": ("DCO", "DO", "", ""),
 }
 # What is sent to the page of one of these is not taken, whoever sends it: there are acts for that.
-LOOKED_AT = ("reports_incident_change", "reports_whatif_change")
+LOOKED_AT = (
+    "reports_heard_change",
+    "reports_incident_change",
+    "reports_quarantine_change",
+    "reports_report_changelist",
+    "reports_whatif_change",
+)
+# A report has no page, not for an owner either: it is counted, not read.
+NO_PAGE = ("reports_report_change", "reports_report_history")
 # Acts are sent, never fetched; who may.
 ACTS = {
+    "reports_heard_attach": "DO",
+    "reports_heard_dismiss": "DO",
     "reports_incident_confirm": "DO",
+    "reports_incident_merge": "DO",
     "reports_incident_override": "DO",
     "reports_incident_reject": "DO",
+    "reports_incident_reopen": "DO",
+    "reports_incident_split": "DO",
     "reports_incident_statement": "DO",
+    "reports_incident_undo": "DO",
     "reports_incident_undo_rejection": "DO",
+    "reports_report_keep": "O",
     "reports_whatif_again": "DO",
     "reports_whatif_cancel": "DO",
 }
 # Pages that are looked at only.
 READ = {"reports_incident_duty": "DCO", "reports_incident_duty_changes": "DCO"}
+# The page of a region by its code leads to the region.
+LEADS_ON = {"reports_region_of": "DCO"}
 # Pages of the desk itself: what staff is answered who fetches one, or sends to one.
 PAGES = {
     "app_list": (200, 200),
@@ -86,6 +108,8 @@ OF_ONE_ROW = {
     "auth_user_password_change": "O",
     "otp_totp_totpdevice_config": "",
     "otp_totp_totpdevice_qrcode": "",
+    "reports_network_shares": "DCO",
+    "reports_statusfeed_try": "CO",
 }
 # What is done with several rows of a list.
 ACTIONS = {
@@ -97,7 +121,9 @@ ACTIONS = {
     "axes_accesslog.delete_selected": "O",
     "otp_static_staticdevice.delete_selected": "O",
     "otp_totp_totpdevice.delete_selected": "O",
+    "reports_act.export": "DCO",
     "reports_apikey.revoke": "O",
+    "reports_ban.lift": "DO",
     "reports_delivery.send_again": "O",
     "reports_incident.confirm_selected": "DO",
     "reports_quarantine.release": "DO",
@@ -118,6 +144,8 @@ API = {
     "locate": {"GET": 200},
     "map": {"GET": 200},
     "region": {"GET": 200},
+    "provider": {"GET": 200},
+    "providers": {"GET": 200},
     "regions": {"GET": 200},
     "reports": {"POST": 202},
     # But for this one, which wants a key: then 202.
@@ -165,7 +193,7 @@ def slug(model: type[Model]) -> str:
 
 def test_every_address_of_the_desk_has_an_expectation() -> None:
     of_models = {f"{model}_{kind}" for model in MODELS for kind in ("changelist", "add", "change", "delete", "history")}
-    expected = of_models | set(ACTS) | set(READ) | set(PAGES) | set(OF_ONE_ROW)
+    expected = of_models | set(ACTS) | set(READ) | set(LEADS_ON) | set(PAGES) | set(OF_ONE_ROW)
     found = {name for name, _ in patterns("admin")} - {"None"}
     assert found - expected == set(), "say in this file who may use it"
     assert expected - found == set(), "there is no such address any more"
@@ -272,6 +300,10 @@ def answers(name: str, letter: str) -> tuple[frozenset[int], frozenset[int]]:
         return frozenset({fetched}), frozenset({sent})
     if name in ACTS:
         return frozenset({405}), TAKEN if letter in ACTS[name] else refused
+    if name in NO_PAGE:
+        return frozenset({404}), frozenset({404})
+    if name in LEADS_ON:
+        return (frozenset({302}), frozenset({302})) if letter in LEADS_ON[name] else (refused, refused)
     if name in READ:
         return (frozenset({200}), frozenset({405})) if letter in READ[name] else (refused, refused)
     if name in OF_ONE_ROW:
@@ -312,7 +344,7 @@ def addresses(rows: dict[str, Model]) -> list[Address]:
             given = {"content_type_id": ContentType.objects.get_for_model(row).pk, "object_id": row.pk}
         elif wanted := re.search(r"<(?:\w+:)?(\w+)>", route):
             model = next(m for m in sorted(MODELS, key=len, reverse=True) if name.startswith(f"{m}_"))
-            given = {wanted[1]: rows[model].pk}
+            given = {wanted[1]: rows[model].code if wanted[1] == "code" else rows[model].pk}
         found.append(Address(name, reverse(f"admin:{name}", kwargs=given)))
     # Each row has a short address too.
     of_rows = [one.path for one in found if one.name.removesuffix("_change") in MODELS]
@@ -360,7 +392,7 @@ def one_of_each() -> dict[str, Model]:
     from django_otp.plugins.otp_static.models import StaticDevice
     from django_otp.plugins.otp_totp.models import TOTPDevice
 
-    from reports import clock, models
+    from reports import clock, models, partitions
     from reports.intake import keys
     from tests.incidents.world import build_world
 
@@ -388,6 +420,7 @@ def one_of_each() -> dict[str, Model]:
     )
     wish = models.Subscription.objects.create(
         id=uuid4(),
+        group=uuid4(),
         channel="mail",
         target="a@example.org",
         target_digest="x",
@@ -397,6 +430,22 @@ def one_of_each() -> dict[str, Model]:
         severity="minor",
         created_at=now,
         confirmed_at=now,
+    )
+    partitions.keep(now, 30)
+    update = {"began_at": now, "said_at": now, "heard_at": now}
+    # Nobody's name: a page that is tried there is not found at once.
+    feed = models.StatusFeed.objects.create(
+        provider=service.provider, url="https://status.invalid/incidents.json", format="statuspage"
+    )
+    report = models.Report.objects.create(
+        id=partitions.lowest_id(now),
+        received_at=now,
+        service=service,
+        region=region,
+        kind=0,
+        person=1,
+        network=2,
+        counted=True,
     )
     flow = {"service": service, "region": region, "kind": 0, "shape": "regular", "reports": 5}
     attempt = {"username": "x", "ip_address": "fd00::1", "user_agent": "x", "path_info": "/"}
@@ -408,6 +457,20 @@ def one_of_each() -> dict[str, Model]:
         AccessLog.objects.create(**attempt),
         StaticDevice.objects.create(user=user, name="x"),
         TOTPDevice.objects.create(user=user, name="x"),
+        models.Act.objects.create(incident=incident, kind="confirmed", at=now, by=user, revision=0),
+        models.Ban.objects.create(
+            service=service,
+            region=region,
+            kind=0,
+            network=2,
+            began_at=now,
+            until_at=now + timedelta(hours=1),
+            why="x",
+            banned_by=user,
+        ),
+        feed,
+        models.Heard.objects.create(feed=feed, thread="t", key="k", text="x", meaning="update", **update),
+        report,
         keys.issue("target", owner="b@example.org", now=now, scopes=[models.Scope.REPORTS_WRITE])[0],
         models.Baseline.objects.create(version="b", fitted_at=now, history_from=now, history_until=now, fit=b""),
         models.Category.objects.get(),
@@ -457,7 +520,8 @@ def test_a_call_of_the_api_answers_everybody_alike_but_the_one_that_wants_a_key(
         if name == "None":
             continue
         wanted = re.findall(r"<(?:\w+:)?(\w+)>", route)
-        path = reverse(f"api:{name}", kwargs={each: given[each] for each in wanted})
+        own = given | ({"slug": "meta"} if name == "provider" else {})
+        path = reverse(f"api:{name}", kwargs={each: own[each] for each in wanted})
         for method in METHODS:
             expected = API[name].get(method, 405)
             if (name, method, who) == ("reports-batch", "POST", "key"):

@@ -10,7 +10,6 @@ from typing import Any
 from django.contrib import admin, messages
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, HttpResponseNotAllowed, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
@@ -283,20 +282,16 @@ class Acting(ReadOnlyAdmin):
         return view
 
     def do(self, request: HttpRequest, incident: Incident, act: Doable, given: Given, *, back: str = "") -> None:
-        """The act and its line in Django's own log, together; a conflict is shown and changes nothing."""
+        """The act, which writes its own line of the log; a conflict is shown and changes nothing."""
         assert isinstance(request.user, User)
         said = act.done.format(ref=incident.ref)
+        before = _newest(incident)
         try:
-            with transaction.atomic():
-                before = _newest(incident)
-                act.do(incident, request.user, given)
-                done = _newest(incident)
-                note = [said, *(f"{name}: {value}" for name, value in given.items() if name != "revision" and value)]
-                if done != before:
-                    self.log_change(request, incident, " · ".join(note))
+            act.do(incident, request.user, given)
         except ConflictError as conflict:
             self.message_user(request, f"{incident.ref}: {conflict}", messages.ERROR)
             return
+        done = _newest(incident)
         if done is None or done == before or done.kind == Act.Kind.UNDONE or not request.user.has_perm(_CHANGE):
             self.message_user(request, said, messages.SUCCESS)
         else:

@@ -29,9 +29,9 @@ from reports.admin.grounds import (
     made_of,
     people,
     percent,
+    set_aside_because,
     totals,
 )
-from reports.admin.intake import SHAPES
 from reports.admin.pictures import MOST_LISTED, OVER, Picture, Waiting, marks, pictures, waiting
 from reports.incidents import timeline
 from reports.incidents.stakes import LOOKING
@@ -222,7 +222,7 @@ def _sibling(sibling: SiblingFigures) -> Ground:
 
 
 def _flow(row: Quarantine) -> str:
-    why = SHAPES.get(row.shape, row.shape)
+    why = set_aside_because(row.shape)
     released = ", released since" if row.released_at else ""
     return f"{row.reports:,} “{row.get_kind_display()}” in {row.region.name}, {why}{released}"
 

@@ -19,6 +19,12 @@ BACK = 1.3
 FEW_REPORTS = 20
 """Fewer in all are soon made by a handful of people."""
 SHORT = timedelta(minutes=15)
+_SHAPES = {
+    "concentrated": "from too few networks",
+    "hosting": "from hosting companies’ networks",
+    "misplaced": "from other countries’ networks",
+    "regular": "by the clock",
+}
 SURE, UNSURE = 0.8, 0.5
 
 
@@ -40,6 +46,11 @@ class Grounds:
 
 Said = tuple[bool, Ground]
 """Whether it speaks for an outage, and what."""
+
+
+def set_aside_because(shape: str) -> str:
+    """Why a flow of this shape was set aside: what its reports came like."""
+    return _SHAPES.get(shape, shape)
 
 
 def grounds(picture: Picture) -> Grounds:

@@ -13,16 +13,10 @@ from django.utils.translation import ngettext
 
 from reports import clock
 from reports.admin import networks
+from reports.admin.grounds import set_aside_because
 from reports.admin.readonly import ReadOnlyAdmin
 from reports.intake import quarantine
 from reports.models import Quarantine
-
-SHAPES = {
-    "concentrated": "from too few networks",
-    "hosting": "from hosting companies’ networks",
-    "misplaced": "from other countries’ networks",
-    "regular": "by the clock",
-}
 
 
 @admin.register(Quarantine)
@@ -44,7 +38,7 @@ class QuarantineAdmin(ReadOnlyAdmin):
     @admin.display(description="set aside because they came")
     def why(self, row: Quarantine) -> str:
         """The shape in words."""
-        return SHAPES.get(row.shape, row.shape)
+        return set_aside_because(row.shape)
 
     @admin.display(description="figures")
     def figure_text(self, row: Quarantine) -> str:
