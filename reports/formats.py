@@ -7,6 +7,7 @@ beside each time. Without an active language (tasks, commands, the API) everythi
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
@@ -62,7 +63,16 @@ def percentage(value: float, *, digits: int = 0) -> str:
 
 def listed(names: Sequence[str]) -> str:
     """``England, Bahia and Malta``."""
-    return str(format_list([str(name) for name in names], locale=_locale(language())))
+    told = str(format_list([str(name) for name in names], locale=_locale(language())))
+    last = str(names[-1]) if names else ""
+    before = told.removesuffix(last)
+    if language() == "es" and before.endswith(" y ") and _SOUNDS_LIKE_Y.match(last):
+        # Spanish writes "e" for "y" there, which Babel does not.
+        return f"{before.removesuffix('y ')}e {last}"
+    return told
+
+
+_SOUNDS_LIKE_Y = re.compile(r"(?i)h?[ií](?![aeo])")
 
 
 def alphabetical(name: str) -> str:

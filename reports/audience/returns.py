@@ -146,7 +146,8 @@ def message(delivery: Delivery, *, site: datetime) -> Mapping[str, Any] | None:
         return None
     world = to.region.code == "001"
     with translation.override(to.language):
-        facts = {"service": to.service.name, "place": to.region.name}
+        place = status.region(to.region.code)
+        facts = {"service": to.service.name, "place": status.place_name(place) if place else to.region.name}
         return {
             "title": _title(found.state, world=world).format(**facts),
             "body": _("Is it back for you?"),

@@ -401,7 +401,8 @@ def _statement(entry: TimelineEntry) -> str:
     }.get(statement.meaning, _("The provider said: “%(text)s”"))
     where = f"{_place(entry.region)}: " if entry.region is not None else ""
     told = where + said % {"text": statement.text}
-    return f"{told} {_('(Withdrawn since.)')}" if statement.withdrawn_at else told
+    # Not within an f-string: what is asked for there is in no catalogue.
+    return " ".join([told, _("(Withdrawn since.)")]) if statement.withdrawn_at else told
 
 
 def _confirmed(_entry: TimelineEntry) -> str:
@@ -433,7 +434,7 @@ def _region_overridden(entry: TimelineEntry) -> str:
 def _because(sentence: str, entry: TimelineEntry) -> str:
     """The sentence, which ends with a full stop, with the reason that was given."""
     reason = entry.facts.get("reason", "")
-    return f"{sentence} {_('The reason: %(reason)s') % {'reason': reason}}" if reason else sentence
+    return " ".join([sentence, _("The reason: %(reason)s") % {"reason": reason}]) if reason else sentence
 
 
 def _named(entry: TimelineEntry) -> str:

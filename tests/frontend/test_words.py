@@ -5,8 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.utils import translation
 
 from frontend import words
+from reports import formats
 from reports.detection.confidence import SIGNS
 from reports.detection.decisions import DecisionKind
 from reports.detection.opening import LOWERED_RULES
@@ -57,6 +59,21 @@ def test_a_list_leaves_out_two_or_more_or_none() -> None:
     assert words.listing(["A"]) == "A"
     assert words.listing(["A", "B", "C", "D"]) == "A, B, C and D"
     assert words.listing(["A", "B", "C", "D", "E"]) == "A, B, C and 2 more"
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (["WhatsApp", "Instagram"], "WhatsApp e Instagram"),
+        (["Irán", "Italia", "Hierro"], "Irán, Italia y Hierro"),
+        (["Italia", "Trinidad y Tobago"], "Italia y Trinidad y Tobago"),
+        (["Facebook", "Índigo"], "Facebook e Índigo"),
+        (["Instagram"], "Instagram"),
+    ],
+)
+def test_spanish_says_e_before_the_sound_of_y(names: list[str], said: str) -> None:
+    with translation.override("es"):
+        assert formats.listed(names) == said
 
 
 def test_no_ratio_where_next_to_nothing_was_expected() -> None:
