@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import gettext
 import io
 
@@ -34,6 +35,22 @@ def test_every_string_of_the_pages_has_an_entry(language: str, wanted: set[tuple
     there = {_key(message.context, message.id) for message in translations.read(language) if message.id}
     assert wanted - there == set(), "run manage.py translations"
     assert there - wanted == set(), "run manage.py translations"
+
+
+def test_nothing_is_asked_for_within_an_f_string() -> None:
+    # Which the extraction does not look into: the sentence would be English in every language, and nobody told.
+    hidden = [
+        f"{path.name}:{call.lineno}"
+        for pattern in translations.PYTHON
+        for path in translations.ROOT.glob(pattern)
+        for text in ast.walk(ast.parse(path.read_text()))
+        if isinstance(text, ast.JoinedStr)
+        for call in ast.walk(text)
+        if isinstance(call, ast.Call)
+        and isinstance(call.func, ast.Name)
+        and call.func.id in ("_", "gettext", "ngettext")
+    ]
+    assert hidden == []
 
 
 @pytest.mark.parametrize("language", COMPLETE)
