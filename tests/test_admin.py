@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -220,6 +221,17 @@ def test_the_page_of_an_incident_shows_its_figures_and_its_picture(desk: Client,
     for figure in ("93 %", "41", "3.20", "-9.4", "England", "São Paulo", "Facebook", "b1, 1.0"):
         assert figure in page
     assert "41 in 12 minutes where 3.2 were expected (p &lt; 10⁻⁹)" in page
+
+
+def test_it_leads_to_who_sent_how_much_while_it_lasted(desk: Client, incident: Incident) -> None:
+    for page in (page_of(incident), "/admin/reports/incident/duty/"):
+        found = re.search(r'href="([^"]+)">Who sent how much', desk.get(page).content.decode())
+        assert found, page
+        answer = desk.get(html.unescape(found[1]))
+        assert answer.status_code == 200
+        shown = answer.content.decode()
+        assert "errorlist" not in shown
+        assert "2026-03-18T12:10" in shown
 
 
 def test_no_page_of_the_desk_needs_inline_script_or_style(desk: Client, incident: Incident) -> None:

@@ -17,6 +17,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllow
 from django.template.response import TemplateResponse
 from django.urls import reverse
 
+from reports import clock
 from reports.admin.acts import DOABLE, Acting, told
 from reports.admin.forms import ActForm
 from reports.admin.readonly import ReadOnlyAdmin
@@ -190,6 +191,7 @@ class IncidentAdmin(Acting):
             "title": f"{incident.ref}: {incident.service.name}",
             "original": incident,
             "incident": incident,
+            "now": clock.now(),
             "confidence": percent(incident.confidence),
             "acts": self.offered(request, incident, filled=filled),
             "may_undo": request.user.has_perm("reports.change_incident"),
