@@ -75,6 +75,7 @@ class SignalKind(StrEnum):
     ADMIN_RESTORED = "admin_restored"
     ADMIN_DOWN = "admin_down"
     ADMIN_REJECTED = "admin_rejected"
+    ADMIN_REINSTATED = "admin_reinstated"
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,8 @@ class Signal:
 
     ``STATEMENT_DOWN`` (the provider admits a fault) and ``ADMIN_CONFIRMED`` vouch for the open incident of the service
     and open nothing by themselves; ``ADMIN_UNCONFIRMED`` takes that back, ``STATEMENT_WITHDRAWN`` what a statement said
-    of a restoration. ``ADMIN_REJECTED`` without a region also keeps the service quiet for hours.
+    of a restoration. ``ADMIN_REJECTED`` without a region also keeps the service quiet for hours, which
+    ``ADMIN_REINSTATED`` ends.
 
     ``at`` is the instant the word speaks of (restored at), ``given`` the minute it became known; a cycle takes
     only signals with ``given`` up to its own minute.

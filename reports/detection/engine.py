@@ -87,6 +87,9 @@ class Engine(Following):
         if signal.kind is SignalKind.ADMIN_DOWN:
             self._open_by_hand(signal)
             return
+        if signal.kind is SignalKind.ADMIN_REINSTATED:
+            self.muted_until.pop(signal.service, None)
+            return
         if incident is None:
             if signal.kind is SignalKind.ADMIN_REJECTED and signal.region < 0:
                 self.muted_until[signal.service] = self._now + 6 * HOUR

@@ -312,7 +312,8 @@ class Following(Opening):
             return
         back = [o for o in parts if o.restored is not None]
         everything = sum(o.total_reports for o in parts)
-        if sum(o.total_reports for o in back) < self.parameters.pool_back_share * everything:
+        # Where nobody reported at all (regions that an administrator declared down), nothing is back by any share.
+        if not back or sum(o.total_reports for o in back) < self.parameters.pool_back_share * everything:
             if outage.state != "unknown":
                 outage.state = "unknown"
                 self.down[self._cell(outage)] = 2

@@ -18,6 +18,7 @@ from django.db.models import Q
 from reports import regions
 from reports.hearing import matching
 from reports.hearing.updates import OLDEST, Reading, Update
+from reports.incidents import kinship
 from reports.incidents.lifecycle import ConflictError
 from reports.incidents.statements import add_statement
 from reports.models import Heard, Incident, Region, Statement, StatusFeed
@@ -150,6 +151,9 @@ def _attach_all(rows: Iterable[Heard], now: datetime) -> int:
 def _attach(pk: int, incidents: Sequence[Incident], *, now: datetime) -> int:
     """Makes the update a statement of each incident, or of none of them that takes no such word; 1 if it is news."""
     with transaction.atomic():
+        if len(incidents) > 1:
+            # A cycle locks incidents of several services in an order of its own: each would wait for the other.
+            kinship.hold_detector()
         row = Heard.objects.select_for_update().filter(pk=pk, dismissed_at=None).first()
         if row is None:
             return 0

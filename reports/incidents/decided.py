@@ -27,7 +27,7 @@ from reports.incidents.reviewed import site_shift
 from reports.incidents.rows import relapse
 from reports.incidents.timeline import EntryKind
 from reports.incidents.whose import Whose
-from reports.models import Incident, OutageGroup, RegionalOutage, Relapse, TimelineEntry
+from reports.models import Act, Incident, OutageGroup, RegionalOutage, Relapse, TimelineEntry
 
 log = logging.getLogger(__name__)
 
@@ -80,6 +80,10 @@ class _Pen:
         self.reopened: dict[int, datetime] = {}
         # When each incident began as the engine sees it, by id.
         self.began: dict[int, datetime] = {}
+        # The same for the whole of what was split, by the id of the original.
+        self.whole_began: dict[int, datetime] = {}
+        # Onsets that administrators named, by the code of the region.
+        self.named: dict[str, set[datetime]] = {}
         self.told: set[tuple[int, str, int | None, datetime]] = set()
         self.detections: dict[int, TimelineEntry] = {}
         self.joined: dict[int, list[tuple[Incident, datetime]]] = {}
@@ -107,9 +111,24 @@ class _Pen:
         relapses = Relapse.objects.filter(outage__incident_id__in=ids, outage__region_id__in=regions)
         for row_id, reopened_at in relapses.order_by("reopened_at").values_list("outage_id", "reopened_at"):
             self.reopened[row_id] = reopened_at
+        self._read_onsets(ids)
         since = instant_of(min(decision.decided for decision in decisions))
         told = TimelineEntry.objects.filter(incident_id__in=ids, at__gte=since)
         self.told = set(told.values_list("incident_id", "kind", "region_id", "at"))
+
+    def _read_onsets(self, ids: Iterable[int]) -> None:
+        acts = Act.objects.filter(
+            incident__in=ids, kind__in=(Act.Kind.OVERRIDDEN, Act.Kind.REOPENED), undone_by__isnull=True
+        )
+        for changes in acts.values_list("facts__changes", flat=True):
+            for change in changes:
+                before, onset_at = change["before"], change["after"]["onset_at"]
+                if change["state"] == "down" and (before is None or before["onset_at"] != onset_at):
+                    self.named.setdefault(change["region"], set()).add(datetime.fromisoformat(onset_at))
+
+    def _is_named(self, row: RegionalOutage) -> bool:
+        """Whether the region's onset is an administrator's word, which no estimate moves."""
+        return row.onset_at in self.named.get(row.region_code, ())
 
     def write(self, decision: Decision) -> None:
         """Notes one decision."""
@@ -133,6 +152,8 @@ class _Pen:
                 self._BY_KIND[decision.kind](self, incident, decision, at)
         if decision.began is not None and holder.key == decision.incident:
             self.began[holder.pk] = instant_of(decision.began)
+        if decision.began is not None:
+            self.whole_began[self.whose.root(holder).pk] = instant_of(decision.began)
         # To the engine it is one outage, however many tell it.
         for incident in concerned:
             if not (incident.rejected_at or incident.merged_at):
@@ -303,13 +324,22 @@ class _Pen:
         """Has every incident begin when the engine says, or with the earliest of its regions where it says nothing."""
         rows = RegionalOutage.objects.filter(incident_id__in=self.notes.incidents, withdrawn_at=None).order_by()
         joined = {incident.merged_into_id for incident in self.whose.by_id.values()}
+        named: dict[int, list[datetime]] = {}
+        for row in rows.filter(region_code__in=self.named):
+            if self._is_named(row):
+                named.setdefault(row.incident_id, []).append(row.onset_at)
         for pk, onset_at in rows.values_list("incident_id").annotate(Min("onset_at")):
             incident = self.notes.incidents[pk]
             # The engine does not know that its incident is told as several, or that it was part of an earlier one.
             apart = incident.split_from_id is not None or self.whose.parts.get(pk)
-            began_at = onset_at if apart else self.began.get(pk, onset_at)
+            if apart:
+                whole = self.whole_began.get(self.whose.root(incident).pk)
+                began_at = incident.onset_at if whole is None else max(whole, onset_at)
+            else:
+                began_at = self.began.get(pk, onset_at)
             if pk in joined:
                 began_at = min(began_at, incident.onset_at)
+            began_at = min([began_at, *named.get(pk, ())])
             incident.onset_at = min(began_at, incident.detected_at)
 
     def _end_parts(self) -> None:
@@ -380,7 +410,7 @@ class _Pen:
         if row is None or row.state in ("restored", "normal"):
             return
         onset = _instant(decision.onset)
-        revised = onset is not None and onset != row.onset_at and onset <= row.detected_at
+        revised = onset is not None and onset != row.onset_at and onset <= row.detected_at and not self._is_named(row)
         higher = self._peak(row, decision)
         if onset is not None and revised:
             facts = {"onset_at": onset.isoformat(), "before_at": row.onset_at.isoformat()}

@@ -229,7 +229,8 @@ def split(
         part = _part_of(incident, moved, at=at)
         RegionalOutage.objects.filter(pk__in=[row.pk for row in moved]).update(incident=part)
         standing = [row for row in left if row.withdrawn_at is None]
-        incident.onset_at = min(row.onset_at for row in standing)
+        # An estimate of a small region may lie before the beginning of the whole, which rests on the clear ones.
+        incident.onset_at = max(incident.onset_at, min(row.onset_at for row in standing))
         incident.detected_at = min(row.detected_at for row in standing)
         # While a region is down that it has no more, the engine would keep it open.
         incident.resolved_at = incident.resolved_at or back_at(incident, standing)
@@ -290,7 +291,7 @@ def _part_of(incident: Incident, moved: Iterable[RegionalOutage], *, at: datetim
         group=incident.group,
         scope=incident.scope,
         echo_of=incident.echo_of,
-        onset_at=min(row.onset_at for row in standing),
+        onset_at=max(incident.onset_at, min(row.onset_at for row in standing)),
         detected_at=min(row.detected_at for row in standing),
         peak_at=highest.peak_at,
         peak_reports=highest.peak_reports,

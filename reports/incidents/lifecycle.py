@@ -190,7 +190,13 @@ def unreject(incident: Incident, act: Act | None, *, reason: str, by: User, at: 
     told = not unheeded.delete()[0]
     withdrawn = list(incident.regions.filter(withdrawn_at__gte=rejected_at))
     incident.regions.filter(withdrawn_at__gte=rejected_at).update(withdrawn_at=None)
+    left, was = rows_of(incident), _Was(incident)
+    if told and was_open and left and not any(row.restored_at is None for row in left):
+        # Each region was back when it was rejected. Nobody follows it any more, so that nobody would ever end it.
+        incident.resolved_at = end_of(incident, left)
+        incident.save(update_fields=["resolved_at"])
     if told and was_open:
+        tell_engine(incident, SignalKind.ADMIN_REINSTATED, at=at, now=at)
         # The engine has let go of these regions: it must be told of each again.
         Word.objects.bulk_create(
             Word(
@@ -212,7 +218,8 @@ def unreject(incident: Incident, act: Act | None, *, reason: str, by: User, at: 
                 recorded_at=at,
                 facts={"reason": reason.strip()},
                 actor=by,
-            )
+            ),
+            *was.entries(now=at),
         ]
     )
 

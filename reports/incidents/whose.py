@@ -38,7 +38,7 @@ class Whose:
             return known
         # An engine that lost its memory opens under a new key what the tables know as open: it is the same outage.
         going_on = self._open.get(service_id)
-        return None if going_on is None else self._root(going_on)
+        return None if going_on is None else self.root(going_on)
 
     def merged(self, key: str) -> Incident | None:
         """The incident of the key, or what it was merged into."""
@@ -86,7 +86,7 @@ class Whose:
     def may_open(self, incident: Incident) -> bool:
         """Whether no other outage of its service is open."""
         going_on = self._open.get(incident.service_id)
-        return going_on is None or self._root(going_on) is self._root(incident)
+        return going_on is None or self.root(going_on) is self.root(incident)
 
     def opened(self, incident: Incident) -> None:
         """The incident is open."""
@@ -102,8 +102,8 @@ class Whose:
             for part in self.open_parts(incident):
                 self._open.setdefault(part.service_id, part)
 
-    def _root(self, incident: Incident) -> Incident:
-        """The one that it was split off from in the beginning."""
+    def root(self, incident: Incident) -> Incident:
+        """The one that the incident was split off from in the beginning, or itself."""
         while incident.split_from_id is not None:
             incident = self.by_id[incident.split_from_id]
         return incident

@@ -359,6 +359,27 @@ def test_a_rejected_country_keeps_the_regions_in_it(engine: Engine) -> None:
     assert engine.incidents[ALPHA].regions[ENGLAND].state == "down"
 
 
+def test_regions_declared_down_of_which_nobody_reports_are_given_up(engine: Engine) -> None:
+    # A detector that stops at them would stop for every service.
+    crowd = Crowd(600)
+    crowd.reports[ALPHA] = 0
+    words = [Signal(SignalKind.ADMIN_DOWN, ALPHA, region, START + 170, START + 170) for region in (GB, ENGLAND)]
+    found = watched(engine, crowd, 0, 600, words)
+    assert {d.region for d in of(found, DecisionKind.UNKNOWN)} == {GB, ENGLAND}
+    assert not of(found, DecisionKind.RESTORED)
+    assert of(found, DecisionKind.RESOLVED)
+
+
+def test_a_service_is_no_longer_quiet_when_its_rejection_was_taken_back(engine: Engine) -> None:
+    crowd = Crowd(300)
+    crowd.down(ALPHA, ENGLAND, 180, 300, 3.0)
+    words = [
+        Signal(SignalKind.ADMIN_REJECTED, ALPHA, -1, START + 150, START + 150),
+        Signal(SignalKind.ADMIN_REINSTATED, ALPHA, -1, START + 160, START + 160),
+    ]
+    assert of(watched(engine, crowd, 0, 300, words), DecisionKind.OPENED)
+
+
 def test_what_a_statement_said_and_a_confirmation_are_taken_back(engine: Engine) -> None:
     crowd = Crowd(300)
     crowd.down(ALPHA, ENGLAND, 150, 300, 3.0)

@@ -129,6 +129,46 @@ def test_one_that_names_two_services_is_a_statement_of_the_outage_of_each(world:
     assert [ref for ref, _meaning, _code in statements()] == ["OUT-2026-0007", "OUT-2026-0008"]
 
 
+def test_a_statement_of_two_outages_and_a_cycle_that_writes_of_both_do_not_wait_for_each_other(
+    transactional_db: None, world: World, feed: StatusFeed
+) -> None:
+    from threading import Thread
+    from time import monotonic, sleep
+
+    from django.db import connection, transaction
+
+    from reports.incidents import kinship, watch
+
+    watch.watch(now=world.at(0))
+    first = make_incident(world, "OUT-2026-0007", "whatsapp")
+    second = make_incident(world, "OUT-2026-0008", "facebook")
+    came_to: list[object] = []
+
+    def hear() -> None:
+        try:
+            came_to.append(take(feed, world.at(21), said(world.at(20), title="Facebook and WhatsApp are down")))
+        finally:
+            connection.close()
+
+    hearing = Thread(target=hear)
+    # As a cycle does: one minute says something of the one, the next minute of the other.
+    with transaction.atomic():
+        kinship.hold_detector()
+        Incident.objects.select_for_update().get(pk=first.pk)
+        hearing.start()
+        end, waits = monotonic() + 20, False
+        while not waits and monotonic() < end:
+            sleep(0.05)
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)")
+                waits = cursor.fetchone()[0]
+        assert waits
+        Incident.objects.select_for_update().get(pk=second.pk)
+    hearing.join(timeout=30)
+    assert came_to == [Taken(new=1, attached=1)]
+    assert len(statements()) == 2
+
+
 def test_the_providers_name_alone_waits_unless_the_feed_says_what_it_is_about(world: World, feed: StatusFeed) -> None:
     make_incident(world, "OUT-2026-0007", "whatsapp")
     vague = said(world.at(20), title="Meta is down")

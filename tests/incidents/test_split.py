@@ -195,3 +195,18 @@ def test_an_engine_without_a_memory_goes_on_with_both_parts(failing: World, duty
     assert Incident.objects.count() == 2
     assert states(part.ref) == {"GB-ENG": "restored"}
     assert near(row("GB-ENG").restored_at, failing.at(60))
+
+
+def test_a_split_does_not_move_the_beginning_of_the_whole(failing: World, duty: User) -> None:
+    watch_until(failing, 40.2, step=5)
+    incident = Incident.objects.get()
+    began_at = incident.onset_at
+    # The estimate of a region with few reports, which the beginning of the whole does not rest on.
+    incident.regions.filter(region_code="BR-SP").update(onset_at=failing.at(-10))
+    part = joining.split(incident.pk, regions=["GB-ENG"], by=duty, at=failing.at(40.5))
+    incident.refresh_from_db()
+    assert incident.onset_at == began_at
+    assert part.onset_at == row("GB-ENG").onset_at
+    watch_until(failing, 58.2, first=45.2, step=5)
+    incident.refresh_from_db()
+    assert incident.onset_at >= began_at

@@ -274,3 +274,38 @@ def test_whatever_was_done_taking_it_back_in_reverse_order_gives_the_same_incide
             undo.undo(act.pk, by=duty, at=world.at(minute))
         assert standing(without=parts) == before
         transaction.set_rollback(True)
+
+
+def test_an_incident_rejected_when_all_was_back_is_over_when_that_is_taken_back(lived_in: World, duty: User) -> None:
+    lived_in.outage("whatsapp", "GB-ENG", start=10, end=60, rate=12, votes=3)
+    watch_until(lived_in, 75.2, step=5)
+    incident = Incident.objects.get()
+    assert (states(incident.ref), incident.resolved_at) == ({"GB-ENG": "restored"}, None)
+    lifecycle.reject(incident.pk, reason="none", by=duty, at=lived_in.at(75.5))
+    watch_until(lived_in, 78.2, first=76.2)
+    twice(lifecycle.undo_rejection, incident.pk, by=duty, at=lived_in.at(78.5), revision=1)
+    incident.refresh_from_db()
+    # The engine has let go of it: had it been opened, nobody would ever have ended it.
+    assert (incident.review, incident.resolved_at) == ("automatic", row().restored_at)
+    assert kinds(incident.ref)[-2:] == ["rejection_undone", "resolved"]
+    # Nor is the service deaf for hours, as one is whose outage was rejected.
+    lived_in.outage("whatsapp", "BR-SP", start=150, end=190, rate=12)
+    watch_until(lived_in, 170.2, first=80.2, step=5)
+    assert RegionalOutage.objects.get(region_code="BR-SP").incident_id != incident.pk
+
+
+def test_an_onset_that_an_administrator_named_is_moved_by_no_estimate(lived_in: World, duty: User) -> None:
+    lived_in.outage("whatsapp", "GB-ENG", start=10, end=60, rate=12, votes=3)
+    lived_in.outage("whatsapp", "BR-SP", start=12, end=60, rate=8, votes=2)
+    watch_until(lived_in, 40.2, step=5)
+    incident = Incident.objects.get()
+    estimated = incident.onset_at
+    override(incident, duty, lived_in, "GB-ENG", "down", -20, 40.5)
+    watch_until(lived_in, 60.2, first=41.2, step=2)
+    incident.refresh_from_db()
+    assert (row().onset_at, incident.onset_at) == (lived_in.at(-20), lived_in.at(-20))
+    take_back("overridden", duty, lived_in, 60.5)
+    watch_until(lived_in, 100.2, first=61.2, step=5)
+    incident.refresh_from_db()
+    assert near(row().onset_at, lived_in.at(10))
+    assert incident.onset_at == estimated

@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 
 from reports import status
 from reports.incidents import lifecycle, statements
-from reports.models import Baseline, Incident
+from reports.models import Baseline, Incident, OutageGroup
 from reports.status import snapshots
 from reports.status.article import article, shapes
 from reports.status.article.pieces import Article, Pen, Source, Span
@@ -205,6 +205,16 @@ def test_a_merged_incident_leads_to_the_other(short: World):
     assert found.headline.text == "The outage of Instagram on 3 April 2026 is told in OUT-2026-0001"
     assert "belongs to another incident, OUT-2026-0001, and is told there." in text(found)
     assert any(note.source.page == "/incidents/OUT-2026-0001/" for note in found.notes)
+
+
+def test_a_part_that_is_told_by_itself_is_no_other_service(short: World):
+    whole_one = Incident.objects.get(ref=REF)
+    group = OutageGroup.objects.create(key="meta@1", provider_id=short.whatsapp.provider_id, formed_at=at("18:07"))
+    Incident.objects.filter(pk=whole_one.pk).update(group=group)
+    part = open_incident(short.whatsapp, ref="OUT-2026-0003", split_from=whole_one, group=group)
+    take_down(part, short.regions["GB-SCT"])
+    assert "OUT-2026-0003" not in whole(told())
+    assert REF not in text(told("OUT-2026-0003"), "siblings")
 
 
 def test_an_echo_names_what_it_follows_and_offers_no_alternatives(short: World):

@@ -263,7 +263,8 @@ def gather(ref: str) -> Facts | None:
         regions_at_detection=told.at_detection,
         confirmed_at=row.confirmed_at,
         closed_at=row.merged_at or row.rejected_at,
-        kin=_kin(Incident.objects.filter(ref__in=incident.group_incidents)),
+        # A part of it that is told by itself is no other service.
+        kin=_kin(Incident.objects.filter(ref__in=incident.group_incidents).exclude(service=row.service_id)),
         cause=next(iter(_kin([cause])), None) if cause else None,
         upstream=told.upstream,
         echoes=told.echoes,
