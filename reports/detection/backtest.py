@@ -232,6 +232,9 @@ def run(
         )
         for decision in engine.step(counts):
             ledger.enter(decision)
+        if engine.faults:
+            # Here somebody looks on: better no figures than figures without an incident.
+            raise engine.faults[0].error
         for place in np.flatnonzero(engine.gaps.blind).tolist():
             gaps[place, int(engine.gaps.since[place])] = minute + 1
     return ledger

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -32,6 +32,15 @@ TOLD_MINUTES = 20
 """The window of the figures beside a decision that no test of a window took; one of ``WINDOWS``."""
 
 
+@dataclass(frozen=True)
+class Fault:
+    """A mistake of this code or of its state, met at one service (index): what was raised, and during what."""
+
+    service: int
+    during: str
+    error: Exception
+
+
 class Cycle:
     """The state between minutes, and the queries on it; callers use :class:`reports.detection.engine.Engine`."""
 
@@ -54,6 +63,8 @@ class Cycle:
         self._first_minute: int | None = None
         self._votes: dict[int, float] = {}
         self._decisions: list[Decision] = []
+        self.faults: list[Fault] = []
+        """What went wrong in the minute that was stepped last."""
         of_provider: dict[str, list[int]] = {}
         for service, provider in enumerate(topology.providers):
             of_provider.setdefault(provider, []).append(service)

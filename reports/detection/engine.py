@@ -6,13 +6,14 @@ the site does. Nothing in it reads a clock: causality is the order of the calls.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 
 from reports.detection import state
 from reports.detection.baseline import Baseline
-from reports.detection.cycle import DETECTOR_VERSION, HOUR
+from reports.detection.cycle import DETECTOR_VERSION, HOUR, Fault
 from reports.detection.decisions import (
     Basis,
     Decision,
@@ -23,7 +24,7 @@ from reports.detection.decisions import (
     Topology,
 )
 from reports.detection.following import Following
-from reports.detection.outage import KEPT
+from reports.detection.outage import KEPT, Incident
 from reports.detection.parameters import Parameters
 
 __all__ = ["DETECTOR_VERSION", "Engine", "Parameters"]
@@ -47,7 +48,7 @@ class Engine(Following):
 
     def step(self, counts: MinuteCounts, signals: Sequence[Signal] = ()) -> list[Decision]:
         """Take in one closed minute and say what it changes. Minutes must follow each other; ``ValueError``
-        otherwise.
+        otherwise. What goes wrong about one service ends its incident and stands in ``faults``.
         """
         if self._minute is not None and counts.minute != self._minute + 1:
             raise ValueError(f"expected minute {self._minute + 1}, got {counts.minute}; use skip_to for a gap")
@@ -55,19 +56,41 @@ class Engine(Following):
         if self._first_minute is None:
             self._first_minute = minute
         self._decisions = []
+        self.faults = []
         rows, _ = self.recent.add(counts)
         self._count_votes(counts)
         self._look_for_gaps()
         for signal in signals:
             if signal.given <= minute:
-                self._heed(signal)
+                self._guarded(signal.service, f"a word, {signal.kind}", partial(self._heed, signal))
         if len(rows):
             self._scan(rows)
         for incident in list(self.incidents.values()):
-            self._follow(incident)
+            if not self._guarded(incident.service, "following", partial(self._follow, incident)):
+                self._let_go(incident)
         if minute % HOUR == 0:
             self._tidy()
         return self._decisions
+
+    def _guarded(self, service: int, during: str, do: Callable[[], None]) -> bool:
+        """Whether ``do`` went well. A mistake about one service is noted in ``faults`` and silences no other one: the
+        state would bring it back every minute."""
+        said = len(self._decisions)
+        try:
+            do()
+        except Exception as error:
+            del self._decisions[said:]
+            self.faults.append(Fault(service, during, error))
+            return False
+        return True
+
+    def _let_go(self, incident: Incident) -> None:
+        """Ends an incident that cannot be followed: nothing is known of its regions. What goes on is found anew."""
+        for outage in incident.open_regions():
+            outage.state, outage.declared = "forgotten", self._now
+            self.down[self._cell(outage)] = 0
+        self.incidents.pop(incident.service, None)
+        self._decisions.append(self._about(incident, DecisionKind.RESOLVED))
 
     def save(self) -> bytes:
         """Everything needed to go on, keyed by slugs and codes."""

@@ -8,7 +8,7 @@ the stored state is read only where that memory is not the newest.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
@@ -239,12 +239,21 @@ def _judge(held: _Held, span: _Span, *, now: datetime) -> int:
     total = 0
     for minute_counts in _minutes(rows, held.cells, first, end):
         signals = words.due(minute_counts.minute)
-        decisions = held.engine.step(minute_counts, signals)
+        decisions = _stepped(held, minute_counts, signals)
         decided.apply(decisions, cells=held.cells, now=now)
         _note_peaks(held, minute_counts.minute)
         total += len(decisions)
     words.heeded(now)
     return total
+
+
+def _stepped(held: _Held, minute_counts: MinuteCounts, signals: Sequence[Signal] = ()) -> list[Decision]:
+    """What the engine decides of one minute. An incident that it could not follow is told, and ends."""
+    decisions = held.engine.step(minute_counts, signals)
+    for fault in held.engine.faults:
+        slug = held.cells.topology.services[fault.service]
+        log.error("detection failed at %s (%s); other services go on", slug, fault.during, exc_info=fault.error)
+    return decisions
 
 
 def _minutes(rows: CountRows, cells: Cells, first: int, end: int) -> Iterator[MinuteCounts]:
@@ -359,7 +368,7 @@ def _warm_up(held: _Held, watched: int, *, now: datetime) -> None:
     rows = counts.minutes(first, watched + 1)
     decisions: list[Decision] = []
     for minute_counts in _minutes(rows, held.cells, first, watched + 1):
-        decisions += held.engine.step(minute_counts)
+        decisions += _stepped(held, minute_counts)
     going_on = {incident.key for incident in held.engine.incidents.values()}
     for minute in sorted({decision.decided for decision in decisions}):
         of_minute = [d for d in decisions if d.decided == minute and d.incident in going_on]

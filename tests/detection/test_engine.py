@@ -42,6 +42,7 @@ def watched(engine: Engine, crowd: Crowd, first: int, last: int, signals: Iterab
     found: list[Decision] = []
     for at in range(first, last):
         found += engine.step(crowd.minute(at), [s for s in signals if s.given == START + at])
+        assert engine.faults == []
     return found
 
 
@@ -318,6 +319,25 @@ def test_an_engine_remembers_what_it_knew_of_networks(topology: Topology, baseli
         other = Engine.load(topology, baseline, other.save())
     assert broken == straight
     assert straight
+
+
+def test_what_goes_wrong_at_one_service_silences_no_other(engine: Engine) -> None:
+    crowd = Crowd(400)
+    crowd.down(ALPHA, ENGLAND, 150, 400, 3.0)
+    crowd.down(BETA, MAHARASHTRA, 150, 260, 3.0)
+    watched(engine, crowd, 0, 200)
+    assert set(engine.incidents) == {ALPHA, BETA}
+    # What a mistake of ours may leave in the state, and would meet there again every minute.
+    first = engine.incidents[ALPHA]
+    next(iter(first.open_regions())).onset = None  # type: ignore[assignment]
+    decisions = engine.step(crowd.minute(200))
+    assert [(fault.service, type(fault.error)) for fault in engine.faults] == [(ALPHA, TypeError)]
+    assert [d.service for d in decisions if d.kind is DecisionKind.RESOLVED] == [ALPHA]
+    assert set(engine.incidents) == {BETA}
+    later = watched(engine, crowd, 201, 400)
+    # The outage that goes on is found anew, and the other one followed to its end.
+    assert engine.incidents[ALPHA].key != first.key
+    assert [d.region for d in of(later, DecisionKind.RESTORED) if d.service == BETA][-1:] == [MAHARASHTRA]
 
 
 def test_an_administrators_word_ends_a_region_at_once(engine: Engine) -> None:
