@@ -8,6 +8,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+import brotli
 import pytest
 
 if TYPE_CHECKING:
@@ -59,9 +60,8 @@ def held_against_schema(response: Any) -> None:
         return
     responses = document["paths"][path][response.request["REQUEST_METHOD"].lower()]["responses"]
     promised = responses[str(response.status_code)]["content"]["application/json"]["schema"]
-    content = response.content
-    if response.headers.get("Content-Encoding") == "gzip":
-        content = gzip.decompress(content)
+    opened = {"gzip": gzip.decompress, "br": brotli.decompress}.get(response.headers.get("Content-Encoding", ""), bytes)
+    content = opened(response.content)
     Draft202012Validator({**promised, "components": document["components"]}).validate(json.loads(content))
 
 

@@ -240,11 +240,12 @@ def test_a_split_is_no_news_and_what_happens_to_each_part_is(world: World, push_
     said = {each.path[1:]: read(each, asked[each.path[1:]]) for each in push_service.received}
     assert {code: each["type"] for code, each in said.items()} == {
         "001": "incident.updated",
-        "GB-ENG": "incident.updated",
+        # Whoever asked about England is done with it.
+        "GB-ENG": "incident.resolved",
     }
     push_service.received.clear()
     resolve(incident)
-    assert tell(60 * MINUTE) == Sent(delivered=3)
+    assert tell(60 * MINUTE) == Sent(delivered=2)
     assert {read(each, asked[each.path[1:]])["type"] for each in push_service.received} == {"incident.resolved"}
 
 
