@@ -72,6 +72,9 @@ class OpenView(APIView):
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Response:
         """The response, readable by scripts of any origin. Errors are not to be kept by caches."""
         final: Response = super().finalize_response(request, response, *args, **kwargs)
+        if final.status_code in (200, 304):
+            # A kept answer comes without it too.
+            final.headers.pop("Allow", None)
         ready.open_to_all(final)
         return final
 

@@ -40,6 +40,8 @@ def test_nothing_new_costs_neither_a_body_nor_a_query(world: World, get, django_
     assert first.status_code == 200
     tag = first.headers["ETag"]
     assert tag.startswith('"')
+    # A slow first answer takes longer than the second for which the site does not look again; this one is quick.
+    get(path)
     with django_assert_num_queries(0):
         again = get(path, headers={"If-None-Match": tag})
     assert (again.status_code, again.content) == (304, b"")
@@ -100,8 +102,8 @@ def test_a_kept_answer_is_given_out_without_asking_its_view(world: World, get, c
     # Another question is another answer.
     with pytest.raises(BaseException, match="the view was asked"):
         get("incidents/", state="resolved")
-    with pytest.raises(BaseException, match="the view was asked"):
-        get("incidents/", state="open", headers={"Accept": "application/xml"})
+    # Nor is it given to who wants none of its form.
+    assert client.get("/api/v1/incidents/?state=open", headers={"Accept": "application/xml"}).status_code == 406
     snapshots._looked_at = 0.0
     with pytest.raises(BaseException, match="the view was asked"):
         get("incidents/", state="open")
