@@ -263,19 +263,11 @@ def _parted(incident: Incident, wanted: list[str]) -> tuple[list[RegionalOutage]
     strange = [code for code in wanted if code not in standing]
     if strange:
         raise ConflictError(_("%(region)s is no part of %(ref)s.") % {"region": strange[0], "ref": incident.ref})
-    moved = [row for row in known if set(wanted) & _lineage(row.region)]
+    moved = [row for row in known if set(wanted) & rows.lineage(row.region)]
     left = [row for row in known if row not in moved]
     if not any(row.withdrawn_at is None for row in left):
         raise ConflictError(_("Nothing would be left of %(ref)s.") % {"ref": incident.ref})
     return moved, left
-
-
-def _lineage(region: Region | None) -> set[str]:
-    codes: set[str] = set()
-    while region is not None:
-        codes.add(region.code)
-        region = region.parent
-    return codes
 
 
 def _part_of(incident: Incident, moved: Iterable[RegionalOutage], *, at: datetime) -> Incident:
