@@ -229,9 +229,7 @@ def split(
         part = _part_of(incident, moved, at=at)
         RegionalOutage.objects.filter(pk__in=[row.pk for row in moved]).update(incident=part)
         standing = [row for row in left if row.withdrawn_at is None]
-        # An estimate of a small region may lie before the beginning of the whole, which rests on the clear ones.
-        incident.onset_at = max(incident.onset_at, min(row.onset_at for row in standing))
-        incident.detected_at = min(row.detected_at for row in standing)
+        # That it began and was noticed when it was, a split does not change.
         # While a region is down that it has no more, the engine would keep it open.
         incident.resolved_at = incident.resolved_at or back_at(incident, standing)
         facts = {
