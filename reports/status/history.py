@@ -103,7 +103,7 @@ def _told(row: Incident, evidence: Evidence | None, sums: tuple[int, int]) -> In
         evidence=_evidence(evidence),
         statements=tuple(_statement(statement) for statement in said),
         group_incidents=tuple(sorted(other.ref for other in others)),
-        people_reached=_people(regions),
+        people_reached=_people(shares.counted_rows(row)),
     )
 
 

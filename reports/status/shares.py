@@ -57,8 +57,15 @@ def with_kin(rows: QuerySet[Incident]) -> QuerySet[Incident]:
 
 
 def counted_rows(row: Incident) -> list[RegionalOutage]:
-    """The regions of the incident that its figures are of."""
-    return [outage for outage in row.regions.all() if not outage.withdrawn_at]
+    """The regions that the incident's figures are of.
+
+    The engine withdraws every region of what an administrator rejected; what was reported of it stays reported.
+    """
+    return [outage for outage in row.regions.all() if _counts(outage.withdrawn_at, row.rejected_at)]
+
+
+def _counts(withdrawn_at: datetime | None, rejected_at: datetime | None) -> bool:
+    return withdrawn_at is None or (rejected_at is not None and withdrawn_at >= rejected_at)
 
 
 def shares(rows: Sequence[Incident]) -> dict[int, list[Share]]:
@@ -114,7 +121,7 @@ def _families(rows: Sequence[Incident]) -> dict[int, _Kin]:
             )
         one = known[pk]
         one.near |= {other for other in (merged_into, split_from) if other is not None}
-        if code is not None and withdrawn_at is None:
+        if code is not None and _counts(withdrawn_at, rejected_at):
             one.codes.add(code)
     for pk, one in known.items():
         for other in one.near:

@@ -11,7 +11,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from reports import status
-from reports.incidents import joining, undo
+from reports.incidents import joining, lifecycle, undo
 from reports.models import Act, Incident
 from reports.status import history, snapshots
 from reports.status.article import article
@@ -184,3 +184,29 @@ def test_what_belongs_together_takes_one_further_query_however_much_it_is(worldw
     for code in ("GB", "BR-SP"):
         joining.split(whole.pk, regions=[code], by=duty, at=at("19:10"))
         assert asked() <= alone + 1
+
+
+def test_what_was_reported_of_a_rejected_incident_stays_reported(worldwide: World, duty: User) -> None:
+    whole = Incident.objects.get()
+    whole.regions.filter(region_code="BR-SP").update(withdrawn_at=at("18:40"))
+    before = status.incident(FIRST)
+    assert before is not None
+    part = joining.split(whole.pk, regions=["GB-ENG"], by=duty, at=at("19:05"))
+    lifecycle.reject(whole.pk, reason="A hoax.", by=duty, at=at("19:10"))
+    figures = _counted(FIRST, part.ref)
+    # As the cycle does that heeds it, of all that was still down.
+    whole.regions.filter(withdrawn_at=None).update(withdrawn_at=at("19:10"))
+    assert _counted(FIRST, part.ref) == figures == [654_301, 20]
+    after = status.incident(FIRST)
+    assert after is not None
+    assert (after.review, after.people_reached) == ("rejected", before.people_reached)
+    assert before.people_reached == _population("GB")
+    refs = [found.ref for found in status.incidents(min_people=before.people_reached).results]
+    assert refs == [FIRST]
+    assert not status.incidents(min_people=before.people_reached + 1).results
+
+
+def _population(code: str) -> int:
+    found = status.region(code)
+    assert found is not None
+    return found.population or 0
