@@ -170,6 +170,27 @@ def test_a_role_may_what_it_is_for(role: str, may: tuple[str, ...], may_not: tup
     assert user.has_perm("auth.change_user") == (role == "owner")
 
 
+@pytest.mark.parametrize("role", ["duty", "owner"])
+def test_what_one_did_leads_only_where_one_may_look(client: Client, role: str) -> None:
+    from django.contrib.auth.models import Group, User
+    from django.core.management import call_command
+
+    call_command("make_roles", verbosity=0)
+    user = User.objects.create_user("owner", password=PASSWORD, is_staff=True)
+    user.groups.add(Group.objects.get(name=role))
+    sign_in(client)
+    client.get("/admin/two-factor/")
+    client.post("/admin/two-factor/", {"act": "confirm", "code": present_code(user)})
+    for address in ("/admin/", "/admin/reports/incident/duty/"):
+        page = client.get(address).content.decode()
+        links = set(re.findall(r'href="(/admin/[^"#?]*)"', page)) - {"/admin/logout/"}
+        assert (f"/admin/auth/user/{user.pk}/change/" in links) == (role == "owner" and address == "/admin/")
+        assert [link for link in sorted(links) if client.get(link).status_code >= 400] == []
+    first = client.get("/admin/").content.decode()
+    assert 'class="changelink"' in first
+    assert "owner" in first[first.index("My actions") :]
+
+
 # --- how long one stays signed in ---
 
 SEEN, SINCE = "outagemap.seen", "outagemap.since"

@@ -34,6 +34,7 @@ from reports.intake import guard
 from reports.models import Incident
 
 RECOVERY_CODES = 8
+RECENT_ACTIONS = 10
 
 
 def keyed_address(request: HttpRequest) -> str:
@@ -106,9 +107,19 @@ class Desk(admin.AdminSite):
         return response
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
-        """Django's, with how many incidents wait at its top."""
+        """Django's, with how many incidents wait at its top, and no link to what the reader may not see."""
         waiting = duty.number_waiting() if request.user.has_perm("reports.view_incident") else 0
-        return super().index(request, {**(extra_context or {}), "number_waiting": waiting})
+        done = self.get_log_entries(request).filter(user=request.user.pk)[:RECENT_ACTIONS]
+        recent = [(entry, self._link(request, entry)) for entry in done]
+        return super().index(request, {**(extra_context or {}), "number_waiting": waiting, "recent": recent})
+
+    def _link(self, request: HttpRequest, entry: LogEntry) -> str:
+        """Where what was done can be seen; empty where it is gone, or where the reader would be refused."""
+        model = entry.content_type.model_class() if entry.content_type else None
+        if entry.is_deletion() or model is None or not self.is_registered(model):
+            return ""
+        may_look = self.get_model_admin(model).has_view_or_change_permission(request)
+        return entry.get_admin_url() or "" if may_look else ""
 
     def get_urls(self) -> list[URLResolver | URLPattern]:
         """Django's, the page of the second factor, and that of whoever is on duty."""

@@ -128,21 +128,23 @@ class Engine(Following):
         if signal.kind is SignalKind.STATEMENT_RESTORED:
             for outage in chosen:
                 outage.said = signal.at
-        elif signal.kind is SignalKind.STATEMENT_WITHDRAWN:
+            return
+        if signal.kind is SignalKind.STATEMENT_WITHDRAWN:
             for outage in chosen:
                 outage.said = 0
-        elif signal.kind is SignalKind.ADMIN_RESTORED:
-            for outage in chosen:
+            return
+        # An administrator's word on a country says nothing of a region in it that is told as another outage; of those
+        # that it does speak of there is a word each.
+        exact = [o for o in chosen if signal.region in (-1, o.region)]
+        if signal.kind is SignalKind.ADMIN_RESTORED:
+            for outage in exact:
                 outage.restored = outage.restored_low = outage.restored_high = max(signal.at, outage.onset)
                 outage.basis = Basis.ADMIN
                 outage.excess = outage.recent(self._now, 20) / 20
                 self._end(incident, outage, "restored")
                 self._tell(DecisionKind.RESTORED, incident, outage)
         else:
-            for outage in chosen:
-                # A rejected country says nothing of a region in it that is told as another outage.
-                if 0 <= signal.region != outage.region:
-                    continue
+            for outage in exact:
                 outage.excess = outage.recent(self._now, 20) / 20
                 self._end(incident, outage, "withdrawn")
                 self._tell(DecisionKind.WITHDRAWN, incident, outage)

@@ -334,7 +334,9 @@ class _Pen:
             apart = incident.split_from_id is not None or self.whose.parts.get(pk)
             if apart:
                 whole = self.whole_began.get(self.whose.root(incident).pk)
-                began_at = incident.onset_at if whole is None else max(whole, onset_at)
+                began_at = incident.onset_at if whole is None else whole
+                if whole is not None and incident.split_from_id is not None:
+                    began_at = max(whole, onset_at)
             else:
                 began_at = self.began.get(pk, onset_at)
             if pk in joined:

@@ -229,9 +229,7 @@ def split(
         part = _part_of(incident, moved, at=at)
         RegionalOutage.objects.filter(pk__in=[row.pk for row in moved]).update(incident=part)
         standing = [row for row in left if row.withdrawn_at is None]
-        # An estimate of a small region may lie before the beginning of the whole, which rests on the clear ones.
-        incident.onset_at = max(incident.onset_at, min(row.onset_at for row in standing))
-        incident.detected_at = min(row.detected_at for row in standing)
+        # That it began and was noticed when it was, a split does not change.
         # While a region is down that it has no more, the engine would keep it open.
         incident.resolved_at = incident.resolved_at or back_at(incident, standing)
         facts = {
@@ -263,19 +261,11 @@ def _parted(incident: Incident, wanted: list[str]) -> tuple[list[RegionalOutage]
     strange = [code for code in wanted if code not in standing]
     if strange:
         raise ConflictError(_("%(region)s is no part of %(ref)s.") % {"region": strange[0], "ref": incident.ref})
-    moved = [row for row in known if set(wanted) & _lineage(row.region)]
+    moved = [row for row in known if set(wanted) & rows.lineage(row.region)]
     left = [row for row in known if row not in moved]
     if not any(row.withdrawn_at is None for row in left):
         raise ConflictError(_("Nothing would be left of %(ref)s.") % {"ref": incident.ref})
     return moved, left
-
-
-def _lineage(region: Region | None) -> set[str]:
-    codes: set[str] = set()
-    while region is not None:
-        codes.add(region.code)
-        region = region.parent
-    return codes
 
 
 def _part_of(incident: Incident, moved: Iterable[RegionalOutage], *, at: datetime) -> Incident:

@@ -241,7 +241,8 @@ def override_region(
     """The region's row after an administrator declared it down or restored at ``at``, for ``reason``.
 
     It holds at once; the engine hears of it with its next cycle and does not contradict it. A region that was no part
-    of the incident joins it when declared down; an incident whose last region is declared restored is resolved. Raises
+    of the incident joins it when declared down; one declared restored is so with each region in it that was still
+    down, and an incident whose last region is declared restored is resolved. Raises
     ``ValueError`` without a reason, for an unknown state or region and for an instant in the future or long before the
     incident, :class:`ConflictError` where the word does not fit the incident.
     """
@@ -266,32 +267,17 @@ def override_region(
         was = _Was(incident)
         if state is RegionWord.DOWN:
             was.reopen()
-            change = rows.declare_down(incident, region, row, at=at, now=now)
+            changes = [rows.declare_down(incident, region, row, at=at, now=now)]
         else:
-            change = rows.declare_restored(incident, region, row, at=at, now=now)
-        was.settle([change])
-        word = was.tell(change, at=at, now=now)
-        record(
-            incident,
-            Act.Kind.OVERRIDDEN,
-            by=by,
-            at=now,
-            reason=reason,
-            facts={"asked": asked, "changes": [change.facts() | {"word": word}], "was": was.facts()},
-        )
+            changes = rows.declare_restored(incident, region, row, at=at, now=now)
+        was.settle(changes)
+        told = [change.facts() | {"word": was.tell(change, at=at, now=now)} for change in changes]
+        facts = {"asked": asked, "changes": told, "was": was.facts()}
+        record(incident, Act.Kind.OVERRIDDEN, by=by, at=now, reason=reason, facts=facts)
         save(incident, "resolved_at", "onset_at")
-        facts = {"state": state.value, "reason": reason}
-        entry = timeline.entry(
-            incident,
-            kind=EntryKind.REGION_OVERRIDDEN,
-            at=at,
-            recorded_at=now,
-            region_id=region.pk,
-            facts=facts,
-            actor=by,
-        )
-        timeline.write([entry, *was.entries(now=now)])
-    return change.row
+        overridden = [_overridden(change, at=at, reason=reason, by=by, now=now) for change in changes]
+        timeline.write([*overridden, *was.entries(now=now)])
+    return changes[0].row
 
 
 def reopen(
@@ -342,19 +328,7 @@ def reopen(
         reopened = timeline.entry(
             incident, kind=EntryKind.REOPENED, at=now, recorded_at=now, facts={"reason": reason}, actor=by
         )
-        down = (
-            timeline.entry(
-                incident,
-                kind=EntryKind.REGION_OVERRIDDEN,
-                at=at,
-                recorded_at=now,
-                region_id=change.row.region_id,
-                facts={"state": RegionWord.DOWN.value, "reason": reason},
-                actor=by,
-            )
-            for change in changes
-        )
-        timeline.write([reopened, *down])
+        timeline.write([reopened, *(_overridden(change, at=at, reason=reason, by=by, now=now) for change in changes)])
     return incident
 
 
@@ -454,6 +428,19 @@ class _Was:
         if self.resolved_at is not None and resolved_at is None:
             return [timeline.entry(self.incident, kind=EntryKind.REOPENED, at=now, recorded_at=now)]
         return []
+
+
+def _overridden(change: Change, *, at: datetime, reason: str, by: User, now: datetime) -> TimelineEntry:
+    """The line of the timeline that tells of a word on a region."""
+    return timeline.entry(
+        change.row.incident,
+        kind=EntryKind.REGION_OVERRIDDEN,
+        at=change.row.restored_at or at,
+        recorded_at=now,
+        region_id=change.row.region_id,
+        facts={"state": change.state, "reason": reason},
+        actor=by,
+    )
 
 
 def _not_to_come(at: datetime, now: datetime) -> None:

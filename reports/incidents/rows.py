@@ -83,8 +83,9 @@ class Change:
 
 def declare_restored(
     incident: Incident, region: Region, row: RegionalOutage | None, *, at: datetime, now: datetime
-) -> Change:
-    """The region is back since ``at``, on an administrator's word."""
+) -> list[Change]:
+    """The region is back since ``at``, on an administrator's word, and with it what is still down of the regions in
+    it: those that the incident has. The region itself comes first."""
     if row is None or row.withdrawn_at:
         raise ConflictError(_("%(region)s is no part of %(ref)s.") % {"region": region.name, "ref": incident.ref})
     if at < row.onset_at:
@@ -92,11 +93,28 @@ def declare_restored(
             _("%(region)s went down at %(onset)s only: it cannot have been back before.")
             % {"region": region.name, "onset": timeline.clock_time(row.onset_at)}
         )
+    known = incident.regions.filter(restored_at=None, withdrawn_at=None).exclude(region=region).order_by("region_code")
+    inside = [
+        one for one in known.select_related("region__parent__parent__parent") if region.code in lineage(one.region)
+    ]
+    return [_restored(one, at=max(at, one.onset_at), now=now) for one in (row, *inside)]
+
+
+def _restored(row: RegionalOutage, *, at: datetime, now: datetime) -> Change:
     before = kept(row)
     row.restored_at = row.restored_low = row.restored_high = at
     row.declared_at, row.basis, row.unknown_at = now, Basis.ADMIN.value, None
     row.save()
     return Change(row, "restored", before)
+
+
+def lineage(region: Region | None) -> set[str]:
+    """The codes of a region and of all that it lies in."""
+    codes: set[str] = set()
+    while region is not None:
+        codes.add(region.code)
+        region = region.parent
+    return codes
 
 
 def declare_down(

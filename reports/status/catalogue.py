@@ -15,6 +15,7 @@ from difflib import SequenceMatcher
 from functools import cache, lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from reports import regions as tree_of_regions
 from reports.detection.decisions import IntArray, Topology
@@ -69,7 +70,10 @@ class Catalogue:
 
     def ids_within(self, region: int) -> list[int]:
         """Row ids of a region and of every region below it."""
-        inside = (tree().lineage == region).any(axis=1)
+        return self.ids_of((tree().lineage == region).any(axis=1))
+
+    def ids_of(self, inside: NDArray[np.bool_]) -> list[int]:
+        """Row ids of the regions in a mask over the tree."""
         chosen: list[int] = self.region_ids[inside[self.region_indices]].tolist()
         return chosen
 

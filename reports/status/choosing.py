@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
-from django.db.models import Count, Exists, IntegerField, OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models import Count, Exists, F, IntegerField, OuterRef, Q, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce
 from django_filters import BaseInFilter, BooleanFilter, CharFilter, FilterSet, IsoDateTimeFilter, NumberFilter
 
@@ -86,14 +86,15 @@ class IncidentFilter(FilterSet):  # type: ignore[misc]  # without types
 
         The same figure as :func:`reports.status.outages.people` makes of regions that are all down.
         """
-        reached = RegionalOutage.objects.filter(
-            incident=OuterRef("incident"), withdrawn_at=None, region__parent__isnull=False
-        )
+        # As ``shares.counted_rows`` has it: what was rejected reached those whom it reached.
+        counted = Q(withdrawn_at=None) | Q(withdrawn_at__gte=F("incident__rejected_at"))
+        lived_in = RegionalOutage.objects.filter(counted, region__parent__isnull=False)
+        reached = lived_in.filter(incident=OuterRef("incident"))
         covered = Q()
         for above in _ABOVE:
             covered |= Q(Exists(reached.filter(region=OuterRef(above))))
         number = (
-            _regions(region__parent__isnull=False)
+            lived_in.filter(incident=OuterRef("pk"))
             .exclude(covered)
             .order_by()
             .values("incident")

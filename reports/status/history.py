@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import numpy as np
 
 from reports import clock, counts, formats
 from reports.incidents import kinship, timeline
 from reports.models import Evidence, Incident, Region, RegionalOutage, Statement, TimelineEntry
-from reports.status import catalogue, figures, outages, snapshots
+from reports.status import catalogue, figures, outages, shares, snapshots
 from reports.status.answers import (
     Cover,
     EvidenceFigures,
@@ -25,6 +25,7 @@ from reports.status.answers import (
     TimelineLine,
     Transition,
 )
+from reports.status.shares import span
 
 # So that the slider's first picture is an ordinary one.
 BEFORE_ONSET = timedelta(minutes=10)
@@ -50,7 +51,7 @@ def told(ids: Sequence[int]) -> tuple[IncidentStatus, ...]:
     if not ids:
         return ()
     rows = (
-        Incident.objects.filter(pk__in=ids)
+        shares.with_kin(Incident.objects.filter(pk__in=ids))
         .select_related("service", "group", "echo_of", "merged_into", "split_from")
         .prefetch_related("regions", "statements__region", "statements__heard", "group__incidents__service")
         .in_bulk()
@@ -102,7 +103,7 @@ def _told(row: Incident, evidence: Evidence | None, sums: tuple[int, int]) -> In
         evidence=_evidence(evidence),
         statements=tuple(_statement(statement) for statement in said),
         group_incidents=tuple(sorted(other.ref for other in others)),
-        people_reached=_people(regions),
+        people_reached=_people(shares.counted_rows(row)),
     )
 
 
@@ -201,34 +202,22 @@ def _evidence(row: Evidence | None) -> EvidenceFigures | None:
 # --- how many reports -------------------------------------------------------------------------------------------------
 
 
-def watched_until() -> datetime:
-    """The end of what detection has seen: reports of an open incident are counted up to here."""
-    minute = snapshots.version().watched_minute
-    return minute + timedelta(minutes=1) if minute else datetime(1970, 1, 1, tzinfo=UTC)
-
-
-def span(row: Incident) -> tuple[int, int]:
-    """The minutes ``[start, end)`` that the incident lasted, or has lasted so far."""
-    end = max(row.resolved_at or row.rejected_at or row.merged_at or watched_until(), row.onset_at)
-    return clock.minute_of(row.onset_at), -(-int(end.timestamp()) // 60)
-
-
 def _sums(rows: Sequence[Incident]) -> dict[int, tuple[int, int]]:
     """``(reports, working)`` by id of incident: while it lasted, in its regions with all below, nobody twice."""
-    spans = [span(row) for row in rows]
+    found_shares = shares.shares(rows)
+    windows = [(row, share) for row in rows for share in found_shares[row.pk]]
     found = counts.windows(
-        [row.service_id for row in rows],
-        starts=[clock.instant_of(start) for start, _ in spans],
-        ends=[clock.instant_of(end) for _, end in spans],
+        [row.service_id for row, _ in windows],
+        starts=[clock.instant_of(share.start) for _, share in windows],
+        ends=[clock.instant_of(share.end) for _, share in windows],
     )
     region = catalogue.catalogue().regions_of(found.region_id)
-    sums: dict[int, tuple[int, int]] = {}
-    for position, row in enumerate(rows):
-        indices = [catalogue.index_of(outage.region_code) for outage in row.regions.all() if not outage.withdrawn_at]
-        inside = outages.reach(np.array([i for i in indices if i is not None], dtype=np.int64)) >= 0
+    sums = {row.pk: (0, 0) for row in rows}
+    for position, (row, share) in enumerate(windows):
         here = (found.window == position) & (region >= 0)
-        here[here] = inside[region[here]]
-        sums[row.pk] = int(found.reports[here].sum()), int(found.working[here].sum())
+        here[here] = share.inside[region[here]]
+        reports, working = sums[row.pk]
+        sums[row.pk] = reports + int(found.reports[here].sum()), working + int(found.working[here].sum())
     return sums
 
 

@@ -25,8 +25,9 @@ from reports.status.answers import (
     ServiceStatus,
 )
 from reports.status.catalogue import Entry
-from reports.status.history import told, watched_until
+from reports.status.history import told
 from reports.status.outages import SEVERITY
+from reports.status.shares import watched_until
 
 RECENT = timedelta(days=1)
 WORLD = 0

@@ -14,7 +14,7 @@ from reports.detection.decisions import FloatArray
 from reports.models import Evidence, Incident
 from reports.status import catalogue, figures, snapshots
 from reports.status.answers import CountSeries
-from reports.status.history import span, watched_until
+from reports.status.shares import span, watched_until
 
 MINUTE = timedelta(minutes=1)
 BEFORE = timedelta(hours=2)

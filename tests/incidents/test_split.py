@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from django.contrib.auth.models import User
 
@@ -210,3 +212,23 @@ def test_a_split_does_not_move_the_beginning_of_the_whole(failing: World, duty: 
     watch_until(failing, 58.2, first=45.2, step=5)
     incident.refresh_from_db()
     assert incident.onset_at >= began_at
+
+
+def test_a_split_moves_neither_when_the_whole_began_nor_when_it_was_noticed(failing: World, duty: User) -> None:
+    watch_until(failing, 40.2, step=5)
+    incident = Incident.objects.get()
+    began_at, noticed_at = incident.onset_at, incident.detected_at
+    # What was noticed first goes.
+    incident.regions.exclude(region_code="GB-ENG").update(
+        onset_at=noticed_at + timedelta(minutes=1), detected_at=noticed_at + timedelta(minutes=2)
+    )
+    part = joining.split(incident.pk, regions=["GB-ENG"], by=duty, at=failing.at(40.5))
+    incident.refresh_from_db()
+    assert (incident.onset_at, incident.detected_at) == (began_at, noticed_at)
+    assert part.detected_at == noticed_at
+    watch_until(failing, 55.2, first=45.2, step=5)
+    incident.refresh_from_db()
+    assert (incident.onset_at, incident.detected_at) == (began_at, noticed_at)
+    undo.undo(Act.objects.get().pk, by=duty, at=failing.at(55.5))
+    incident.refresh_from_db()
+    assert (incident.onset_at, incident.detected_at) == (began_at, noticed_at)

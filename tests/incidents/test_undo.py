@@ -309,3 +309,34 @@ def test_an_onset_that_an_administrator_named_is_moved_by_no_estimate(lived_in: 
     incident.refresh_from_db()
     assert near(row().onset_at, lived_in.at(10))
     assert incident.onset_at == estimated
+
+
+def test_a_country_restored_by_word_takes_its_regions_along_and_gives_them_back(world: World, duty: User) -> None:
+    incident = open_incident(world, "OUT-2026-0007", codes=("GB", "GB-ENG", "GB-SCT", "BR-SP"))
+    RegionalOutage.objects.filter(region_code="GB-SCT").update(unknown_at=world.at(25))
+    before = standing()
+    override(incident, duty, world, "GB", "restored", 30, 40)
+    assert states(incident.ref) == {"GB": "restored", "GB-ENG": "restored", "GB-SCT": "restored", "BR-SP": "down"}
+    assert kinds() == ["region_overridden"] * 3
+    heard(world)
+    take_back("overridden", duty, world)
+    assert standing() == before
+    assert {code for _, code in unheard()} == {"GB", "GB-ENG", "GB-SCT"}
+
+
+def test_regions_of_a_country_whose_restoration_was_taken_back_go_on_with_the_engine(
+    lived_in: World, duty: User
+) -> None:
+    lived_in.outage("whatsapp", "GB-ENG", start=10, end=80, rate=12, votes=3)
+    watch_until(lived_in, 35.2, step=5)
+    incident = Incident.objects.get()
+    override(incident, duty, lived_in, "GB", "down", 10, 35.5)
+    watch_until(lived_in, 37.2, first=36.2)
+    override(incident, duty, lived_in, "GB", "restored", 37, 40.5)
+    watch_until(lived_in, 42.2, first=41.2)
+    assert states(incident.ref) == {"GB": "restored", "GB-ENG": "restored"}
+    take_back("overridden", duty, lived_in, 42.5)
+    assert states(incident.ref) == {"GB": "down", "GB-ENG": "down"}
+    watch_until(lived_in, 200.2, first=45.2, step=5)
+    assert (near(row().restored_at, lived_in.at(80)), row("GB").state) == (True, "restored")
+    assert Relapse.objects.count() == 0

@@ -50,7 +50,7 @@ def numbers(**asked: object) -> list[int]:
         ({"min_confidence": 0.99}, []),
         ({"min_regions": 4}, [1]),
         ({"min_regions": 2}, [5, 3, 1]),
-        ({"min_people": 300_000_000}, [3]),
+        ({"min_people": 300_000_000}, [4, 3]),
         ({"echo": True}, [5]),
         ({"echo": False, "provider": "meta"}, [4, 3, 2, 1]),
         ({"has_statement": True}, [3, 1]),

@@ -6,12 +6,14 @@ from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from reports import status
-from reports.incidents import joining, undo
+from reports.incidents import joining, lifecycle, undo
 from reports.models import Act, Incident
-from reports.status import snapshots
+from reports.status import history, snapshots
 from reports.status.article import article
 from tests.status.making import World, at, count, learn, note, open_incident, speak, take_down, watch
 from tests.status.test_article import text
@@ -118,3 +120,93 @@ def test_a_restoration_of_one_part_keeps_the_service_down_for_the_other(twofold:
     found = status.service_status("whatsapp", now=at("19:20") + timedelta(seconds=30))
     assert found is not None
     assert (found.incident, [state.region.code for state in found.down]) == (part.ref, ["BR-SP"])
+
+
+@pytest.fixture
+def worldwide(world: World) -> World:
+    """WhatsApp down from 18:02 on in the world as a whole and in England and São Paulo, with reports from elsewhere."""
+    whole = open_incident(world.whatsapp, ref=FIRST)
+    take_down(whole, world.regions["001"])
+    take_down(whole, world.regions["GB"])
+    take_down(whole, world.regions["GB-ENG"], onset_at=at("18:10"), restored_at=at("18:50"))
+    take_down(whole, world.regions["BR-SP"])
+    count(world.whatsapp, world.regions["GB-ENG"], at("18:05"), 1, problem=world.messages)
+    count(world.whatsapp, world.regions["GB-ENG"], at("18:20"), 20, problem=world.messages)
+    count(world.whatsapp, world.regions["GB-ENG"], at("18:55"), 300, problem=world.login)
+    count(world.whatsapp, world.regions["GB-SCT"], at("18:20"), 4000)
+    count(world.whatsapp, world.regions["BR-SP"], at("18:20"), 50_000, problem=world.login)
+    count(world.whatsapp, world.regions["US-CA"], at("18:20"), 600_000)
+    watch(at("19:20"), baseline=learn())
+    snapshots.forget()
+    return world
+
+
+def _counted(*refs: str) -> list[int]:
+    snapshots.forget()
+    found = []
+    for ref in refs:
+        told, problems = status.incident(ref), status.incident_problems(ref)
+        assert told is not None
+        assert problems is not None
+        assert problems.said + problems.silent == told.reports
+        found.append(told.reports)
+    return found
+
+
+def test_no_report_is_of_a_part_and_of_the_whole_as_well(worldwide: World, duty: User) -> None:
+    whole = Incident.objects.get()
+    assert _counted(FIRST) == [654_321]
+    # A country: England is of the part, as the nearest row says, and the rest of the world is not.
+    part = joining.split(whole.pk, regions=["GB"], by=duty, at=at("19:10"))
+    assert _counted(FIRST, part.ref) == [650_000, 4321]
+    # A part of the part, for as long as it lasted.
+    within = joining.split(part.pk, regions=["GB-ENG"], by=duty, at=at("19:11"))
+    assert _counted(FIRST, part.ref, within.ref) == [650_000, 4301, 20]
+    other = joining.split(whole.pk, regions=["BR-SP"], by=duty, at=at("19:12"))
+    assert _counted(FIRST, part.ref, within.ref, other.ref) == [600_000, 4301, 20, 50_000]
+    joining.merge(within.pk, into=other.ref, by=duty, at=at("19:13"))
+    assert _counted(FIRST, part.ref, other.ref) == [600_000, 4000, 50_321]
+    for kind in ("merged", "split", "split", "split"):
+        undo.undo(Act.objects.filter(kind=kind, undone_by=None).latest("id").pk, by=duty, at=at("19:15"))
+    assert _counted(FIRST, part.ref, other.ref) == [654_321, 0, 0]
+
+
+def test_what_belongs_together_takes_one_further_query_however_much_it_is(worldwide: World, duty: User) -> None:
+    whole = Incident.objects.get()
+
+    def asked() -> int:
+        with CaptureQueriesContext(connection) as queries:
+            history.told(list(Incident.objects.values_list("pk", flat=True)))
+        return len(queries)
+
+    asked()
+    alone = asked()
+    for code in ("GB", "BR-SP"):
+        joining.split(whole.pk, regions=[code], by=duty, at=at("19:10"))
+        assert asked() <= alone + 1
+
+
+def test_what_was_reported_of_a_rejected_incident_stays_reported(worldwide: World, duty: User) -> None:
+    whole = Incident.objects.get()
+    whole.regions.filter(region_code="BR-SP").update(withdrawn_at=at("18:40"))
+    before = status.incident(FIRST)
+    assert before is not None
+    part = joining.split(whole.pk, regions=["GB-ENG"], by=duty, at=at("19:05"))
+    lifecycle.reject(whole.pk, reason="A hoax.", by=duty, at=at("19:10"))
+    figures = _counted(FIRST, part.ref)
+    # As the cycle does that heeds it, of all that was still down.
+    whole.regions.filter(withdrawn_at=None).update(withdrawn_at=at("19:10"))
+    assert _counted(FIRST, part.ref) == figures == [654_301, 20]
+    after = status.incident(FIRST)
+    assert after is not None
+    assert (after.review, after.people_reached) == ("rejected", before.people_reached)
+    assert before.people_reached == _population("GB")
+    refs = [found.ref for found in status.incidents(min_people=before.people_reached).results]
+    assert refs == [FIRST]
+    assert not status.incidents(min_people=before.people_reached + 1).results
+
+
+def _population(code: str) -> int:
+    found = status.region(code)
+    assert found is not None
+    return found.population or 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,7 +16,7 @@ from reports import clock, counts
 from reports.detection.parameters import Parameters
 from reports.incidents.timeline import EntryKind
 from reports.models import Incident, RegionalOutage, Service, TimelineEntry
-from reports.status import catalogue, figures, history, nesting, places, series, snapshots
+from reports.status import catalogue, figures, history, nesting, places, series, shares, snapshots
 from reports.status.answers import (
     IncidentStatus,
     ProblemChoice,
@@ -219,8 +220,8 @@ def incident_problems(ref: str) -> Problems | None:
     """What people in the incident's regions said fails while it lasted; ``None`` for an unknown ref."""
 
     def counted() -> Problems | None:
-        row = Incident.objects.filter(ref=ref).first()
-        return None if row is None else _problems(row, history.incident_regions(ref))
+        row = shares.with_kin(Incident.objects.filter(ref=ref)).prefetch_related("regions").first()
+        return None if row is None else _problems(row)
 
     return snapshots.kept(("incident problems", ref), counted)
 
@@ -239,9 +240,9 @@ def gather(ref: str) -> Facts | None:
     everybody = sum(own.values()) if any(link.kind != "world" for link in links) else 0.0
     told = _told(row)
     over, back = incident.state == "resolved", by_restoration(regions)
-    end = (back[-1].restored_at if over and back else row.resolved_at) or clock.instant_of(history.span(row)[1])
+    end = (back[-1].restored_at if over and back else row.resolved_at) or clock.instant_of(shares.span(row)[1])
     # An incident is closed when nobody follows its last silent region any more, which may be long after.
-    first, last = history.span(row)[0], -(-int(end.timestamp()) // 60)
+    first, last = shares.span(row)[0], -(-int(end.timestamp()) // 60)
     start, area = clock.instant_of(first), _area(regions)
     alternatives, too_quiet = _alternatives(
         incident, area, {link.code[:2] for link in links}, first, last, {echo.get("service") for echo in told.echoes}
@@ -249,7 +250,7 @@ def gather(ref: str) -> Facts | None:
     cause = row.merged_into or row.echo_of
     return Facts(
         incident=incident,
-        as_of=told.latest if over and told.latest else history.watched_until(),
+        as_of=told.latest if over and told.latest else shares.watched_until(),
         end=end,
         area=area,
         regions=regions,
@@ -384,15 +385,17 @@ def _waves(regions: Sequence[RegionalOutageStatus]) -> tuple[Wave, ...]:
     return tuple(Wave(tuple(rows)) for rows in waves if len(rows) * LEAST_OF_WAVE >= len(regions))
 
 
-def _problems(row: Incident, rows: Sequence[RegionalOutageStatus]) -> Problems:
+def _problems(row: Incident) -> Problems:
     """What people in the incident's regions said fails while it lasted."""
     known = catalogue.catalogue()
-    indices = [catalogue.index_of(each.region.code) for each in rows]
-    inside = {number for index in indices if index is not None for number in known.ids_within(index)}
-    first, last = history.span(row)
-    found = counts.by_problem(row.service_id, sorted(inside), start=clock.instant_of(first), end=clock.instant_of(last))
+    found: Counter[int | None] = Counter()
+    for share in shares.shares([row])[row.pk]:
+        start, end = clock.instant_of(share.start), clock.instant_of(share.end)
+        inside = known.ids_of(share.inside)
+        found.update(counts.by_problem(row.service_id, inside, start=start, end=end))
+    commonest = sorted(found.items(), key=lambda each: (-each[1], each[0] or 0))
     choices = known.problems.get(known.by_id[row.service_id].link.category, {})
-    named = [(choices[number], n) for number, n in found.items() if number is not None and number in choices]
+    named = [(choices[number], n) for number, n in commonest if number is not None and number in choices]
     said = sum(n for _, n in named)
     return Problems(said=said, silent=sum(found.values()) - said, named=tuple(named))
 

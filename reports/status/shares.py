@@ -1,0 +1,139 @@
+"""Which incident a report is one of, where an administrator told an outage as several: of one, and nobody twice.
+
+A whole keeps the row of its country or of the world when a region is split off, and would reach that region as well.
+Each region is the one's that has the nearest row to it, for as long as that one lasted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+
+import numpy as np
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from numpy.typing import NDArray
+
+from reports import clock
+from reports.models import Incident, RegionalOutage
+from reports.status import catalogue, outages, snapshots
+
+
+@dataclass(frozen=True)
+class Share:
+    """Regions whose reports in the minutes ``[start, end)`` are the incident's: a mask over all regions."""
+
+    start: int
+    end: int
+    inside: NDArray[np.bool_]
+
+
+@dataclass
+class _Kin:
+    """An incident of the family, with what it takes from the others."""
+
+    incident: Incident
+    near: set[int] = field(default_factory=set)
+    codes: set[str] = field(default_factory=set)
+
+
+def watched_until() -> datetime:
+    """The end of what detection has seen: reports of an open incident are counted up to here."""
+    minute = snapshots.version().watched_minute
+    return minute + timedelta(minutes=1) if minute else datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def span(row: Incident) -> tuple[int, int]:
+    """The minutes ``[start, end)`` that the incident lasted, or has lasted so far."""
+    end = max(row.resolved_at or row.rejected_at or row.merged_at or watched_until(), row.onset_at)
+    return clock.minute_of(row.onset_at), -(-int(end.timestamp()) // 60)
+
+
+def with_kin(rows: QuerySet[Incident]) -> QuerySet[Incident]:
+    """The incidents, each knowing whether it was ever merged or split: most were not, and ask for nothing further."""
+    other = Incident.objects.filter(Q(split_from=OuterRef("pk")) | Q(merged_into=OuterRef("pk"))).order_by()
+    return rows.annotate(has_kin=Exists(other) | Q(split_from__isnull=False) | Q(merged_into__isnull=False))
+
+
+def counted_rows(row: Incident) -> list[RegionalOutage]:
+    """The regions that the incident's figures are of.
+
+    The engine withdraws every region of what an administrator rejected; what was reported of it stays reported.
+    """
+    return [outage for outage in row.regions.all() if _counts(outage.withdrawn_at, row.rejected_at)]
+
+
+def _counts(withdrawn_at: datetime | None, rejected_at: datetime | None) -> bool:
+    return withdrawn_at is None or (rejected_at is not None and withdrawn_at >= rejected_at)
+
+
+def shares(rows: Sequence[Incident]) -> dict[int, list[Share]]:
+    """What is whose, by id of incident: ``rows`` of :func:`with_kin` with their regions. One query at most."""
+    known = _families([row for row in rows if vars(row)["has_kin"]])
+    # What was merged into another is told there; whatever it told itself stays on its page.
+    return {row.pk: list(_shares(row, [] if row.merged_at else _others(row, known))) for row in rows}
+
+
+def _shares(row: Incident, others: Sequence[_Kin]) -> Iterator[Share]:
+    start, end = span(row)
+    spans = {one.incident.pk: span(one.incident) for one in others}
+    bounds = {bound for each in spans.values() for bound in each if start < bound < end}
+    cuts = [start, *sorted(bounds), end]
+    mine = _indices(outage.region_code for outage in counted_rows(row))
+    for first, last in pairwise(cuts):
+        living = [one for one in others if spans[one.incident.pk][0] <= first < spans[one.incident.pk][1]]
+        theirs = _indices({code for one in living for code in one.codes})
+        nearest = outages.reach(np.union1d(mine, theirs))
+        yield Share(first, last, np.isin(nearest, mine))
+
+
+def _indices(codes: Iterable[str]) -> NDArray[np.int64]:
+    known = (catalogue.index_of(code) for code in codes)
+    return np.array([index for index in known if index is not None], dtype=np.int64)
+
+
+def _families(rows: Sequence[Incident]) -> dict[int, _Kin]:
+    """All that were ever merged or split of the services of these, with the regions that each tells of."""
+    if not rows:
+        return {}
+    known: dict[int, _Kin] = {}
+    services = {row.service_id for row in rows}
+    kin = with_kin(Incident.objects.filter(service__in=services)).filter(has_kin=True).order_by()
+    # One row for each region, and for an incident without any: those that gave theirs away join the others.
+    told = kin.values_list(
+        "pk",
+        "merged_into_id",
+        "split_from_id",
+        "onset_at",
+        "resolved_at",
+        "rejected_at",
+        "merged_at",
+        "regions__region_code",
+        "regions__withdrawn_at",
+    )
+    for pk, merged_into, split_from, onset_at, resolved_at, rejected_at, merged_at, code, withdrawn_at in told:
+        if pk not in known:
+            known[pk] = _Kin(
+                Incident(
+                    pk=pk, onset_at=onset_at, resolved_at=resolved_at, rejected_at=rejected_at, merged_at=merged_at
+                )
+            )
+        one = known[pk]
+        one.near |= {other for other in (merged_into, split_from) if other is not None}
+        if code is not None and _counts(withdrawn_at, rejected_at):
+            one.codes.add(code)
+    for pk, one in known.items():
+        for other in one.near:
+            known[other].near.add(pk)
+    return known
+
+
+def _others(row: Incident, known: Mapping[int, _Kin]) -> list[_Kin]:
+    """The rest of the family that tells of regions of its own."""
+    family: set[int] = set()
+    near = {row.pk} & set(known)
+    while near:
+        family |= near
+        near = {other for one in near for other in known[one].near} - family
+    return [known[pk] for pk in sorted(family - {row.pk}) if not known[pk].incident.merged_at]
