@@ -9,7 +9,7 @@ PYTHON ?= python3
 UV ?= uv
 VENV := .venv
 PY := $(VENV)/bin/python
-TEST_PROCESSES ?= 2
+TEST_PROCESSES ?= 3
 READY := $(VENV)/installed-from-lock
 
 help:
@@ -25,7 +25,7 @@ demo: $(READY)
 run: $(READY)
 	@exec $(PY) manage.py up
 
-# Two at once, since a test waits for servers and browsers more than it computes; what measures time runs by itself.
+# Three at once on two cores, since a test waits for servers and browsers more than it computes; what measures time runs by itself.
 test: $(READY)
 	$(PY) -m pytest --numprocesses $(TEST_PROCESSES) --dist loadgroup --no-loadscope-reorder -m "not alone"
 	$(PY) -m pytest -m alone
