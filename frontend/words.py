@@ -86,6 +86,7 @@ RULE_NAMES = {
     "joined": gettext_lazy("a further region of an outage already seen"),
     "shared": gettext_lazy("several services that rise together"),
     "admin": gettext_lazy("an administrator’s word"),
+    "reinstated": gettext_lazy("an administrator’s word"),
     "updated": gettext_lazy("looked at again later"),
     "reopened": gettext_lazy("down again after it seemed back"),
     "recovering": gettext_lazy("signs that it is coming back"),

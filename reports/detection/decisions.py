@@ -76,6 +76,11 @@ class SignalKind(StrEnum):
     ADMIN_DOWN = "admin_down"
     ADMIN_REJECTED = "admin_rejected"
     ADMIN_REINSTATED = "admin_reinstated"
+    ADMIN_UNHEARD = "admin_unheard"
+
+
+REINSTATED = "reinstated"
+"""The rule of an evidence by which a region is followed again that was let go of by mistake: its row stands already."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +90,9 @@ class Signal:
     ``STATEMENT_DOWN`` (the provider admits a fault) and ``ADMIN_CONFIRMED`` vouch for the open incident of the service
     and open nothing by themselves; ``ADMIN_UNCONFIRMED`` takes that back, ``STATEMENT_WITHDRAWN`` what a statement said
     of a restoration. ``ADMIN_REJECTED`` without a region also keeps the service quiet for hours, which
-    ``ADMIN_REINSTATED`` ends.
+    ``ADMIN_REINSTATED`` ends. That one with a region has it followed again as before, without vouching for it, and so
+    does ``ADMIN_UNHEARD`` with one of which too little was heard to say. ``ADMIN_RESTORED`` and ``ADMIN_REJECTED`` say
+    nothing of the regions in the one they name.
 
     ``at`` is the instant the word speaks of (restored at), ``given`` the minute it became known; a cycle takes
     only signals with ``given`` up to its own minute.

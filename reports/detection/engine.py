@@ -15,6 +15,7 @@ from reports.detection import state
 from reports.detection.baseline import Baseline
 from reports.detection.cycle import DETECTOR_VERSION, HOUR, Fault
 from reports.detection.decisions import (
+    REINSTATED,
     Basis,
     Decision,
     DecisionKind,
@@ -24,7 +25,7 @@ from reports.detection.decisions import (
     Topology,
 )
 from reports.detection.following import Following
-from reports.detection.outage import KEPT, Incident
+from reports.detection.outage import KEPT, OPEN, Incident, Outage
 from reports.detection.parameters import Parameters
 
 __all__ = ["DETECTOR_VERSION", "Engine", "Parameters"]
@@ -110,8 +111,10 @@ class Engine(Following):
         if signal.kind is SignalKind.ADMIN_DOWN:
             self._open_by_hand(signal)
             return
-        if signal.kind is SignalKind.ADMIN_REINSTATED:
+        if signal.kind in (SignalKind.ADMIN_REINSTATED, SignalKind.ADMIN_UNHEARD):
             self.muted_until.pop(signal.service, None)
+            if signal.region >= 0:
+                self._reinstate(signal)
             return
         if incident is None:
             if signal.kind is SignalKind.ADMIN_REJECTED and signal.region < 0:
@@ -155,24 +158,42 @@ class Engine(Following):
                 self._resolve(incident)
 
     def _open_by_hand(self, signal: Signal) -> None:
+        self._open_on_word(signal, "admin")
+        self._vouch(self.incidents[signal.service])
+
+    def _reinstate(self, signal: Signal) -> None:
+        """Follows a region again that was let go of by mistake; that it is down is as likely as before."""
+        outage = self._open_on_word(signal, REINSTATED)
+        if outage is None:
+            return
+        incident = self.incidents[signal.service]
+        outage.detected = min(outage.detected, max(outage.onset, outage.first))
+        if signal.kind is SignalKind.ADMIN_UNHEARD:
+            outage.state = "unknown"
+            self.down[self._cell(outage)] = 2
+        incident.onset = incident.earliest()
+        if len(incident.regions) == 1 and incident.confidence < 1.0:
+            # It was weighed as if it had begun now.
+            self._sure(incident, outage, self._row(outage))
+
+    def _open_on_word(self, signal: Signal, rule: str) -> Outage | None:
+        """Opens the region, or the world where there is none; ``None`` where it is open."""
         region = signal.region if signal.region >= 0 else self.tree.world
         incident = self.incidents.get(signal.service)
         already = incident.regions.get(region) if incident else None
-        if incident is not None and already is not None and already.state in ("down", "recovering", "unknown"):
-            self._vouch(incident)
-            return
+        if already is not None and already.state in OPEN:
+            return None
         cell = np.array([signal.service * self.regions + region])
         cells, _ = self.recent.spread(cell, np.array([0]))
         self.recent.ensure(cells)
         row = int(self.recent.row_of[cell[0]])
         level = self._level(signal.service, region, HOUR)
         self.muted_until.pop(signal.service, None)
-        evidence = self._evidence(signal.service, region, level.observed, level.expected, 0.0, HOUR, "admin")
+        evidence = self._evidence(signal.service, region, level.observed, level.expected, 0.0, HOUR, rule)
         self._open(row, signal.service, region, evidence)
-        incident = self.incidents[signal.service]
-        self._vouch(incident)
-        outage = incident.regions[region]
+        outage = self.incidents[signal.service].regions[region]
         outage.onset = min(outage.onset, signal.at)
+        return outage
 
 
 def _nothing(minute: int) -> MinuteCounts:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from reports.detection.decisions import (
+    REINSTATED,
     BoolArray,
     Decision,
     DecisionKind,
@@ -372,7 +373,8 @@ class Opening(Grouping, Weighing):
     def _open(self, row: int, service: int, region: int, evidence: Evidence) -> None:
         minute, recent = self._now, self.recent
         incident = self.incidents.get(service)
-        if incident is not None and self._dormant(incident):
+        reinstated = evidence.rule == REINSTATED
+        if incident is not None and not reinstated and self._dormant(incident):
             for outage in incident.open_regions():
                 self._end(incident, outage, "forgotten")
             self._resolve(incident)
@@ -431,7 +433,8 @@ class Opening(Grouping, Weighing):
                 began=incident.onset,
                 peak=minute if five > outage.peak_reports else outage.peak,
                 peak_reports=max(outage.peak_reports, five),
-                confidence=round(incident.confidence, 4),
+                # What was told before stands until there is something to look at again.
+                confidence=None if reinstated else round(incident.confidence, 4),
                 scope=incident.scope if fresh else "",
                 evidence=evidence,
                 siblings=self._checks(incident) if fresh else (),

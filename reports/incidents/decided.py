@@ -17,7 +17,7 @@ from django.db.models import Min, Q, QuerySet
 from reports.clock import instant_of
 from reports.detection.calibration import shifted
 from reports.detection.confidence import signs_of
-from reports.detection.decisions import Decision, DecisionKind, SiblingCheck
+from reports.detection.decisions import REINSTATED, Decision, DecisionKind, SiblingCheck
 from reports.incidents import kinship
 from reports.incidents.acting import is_open
 from reports.incidents.cells import Cells
@@ -372,6 +372,9 @@ class _Pen:
         if row is None:
             if self._open_again(incident, at):
                 self._first_down(incident, decision, at)
+            return
+        if decision.evidence is not None and decision.evidence.rule == REINSTATED:
+            # Whoever took the word back that had ended it has put the row as it was.
             return
         if row.state == "down" or at <= self._known_until(row) or not self._open_again(incident, at):
             return

@@ -98,9 +98,14 @@ def unconfirm(incident: Incident, act: Act, *, reason: str, by: User, at: dateti
 
 def stop_vouching(incident: Incident, *, at: datetime) -> None:
     """Tells the engine that nobody vouches for an open incident any more, if that is so."""
-    admitted = incident.statements.filter(meaning=Statement.Meaning.ACKNOWLEDGED, withdrawn_at=None)
-    if is_open(incident) and not incident.confirmed_at and not admitted.exists():
+    if is_open(incident) and not _vouched(incident):
         tell_engine(incident, SignalKind.ADMIN_UNCONFIRMED, at=at, now=at)
+
+
+def _vouched(incident: Incident) -> bool:
+    """Whether an administrator confirmed it or the provider admits it."""
+    admitted = incident.statements.filter(meaning=Statement.Meaning.ACKNOWLEDGED, withdrawn_at=None)
+    return incident.confirmed_at is not None or admitted.exists()
 
 
 # --- reject -----------------------------------------------------------------------------------------------------------
@@ -198,17 +203,13 @@ def unreject(incident: Incident, act: Act | None, *, reason: str, by: User, at: 
     if told and was_open:
         tell_engine(incident, SignalKind.ADMIN_REINSTATED, at=at, now=at)
         # The engine has let go of these regions: it must be told of each again.
-        Word.objects.bulk_create(
-            Word(
-                incident=incident,
-                region_id=row.region_id,
-                kind=SignalKind.ADMIN_DOWN,
-                at=row.onset_at,
-                given_at=at,
-            )
-            for row in withdrawn
-            if row.restored_at is None
-        )
+        gone = {row.pk for row in withdrawn}
+        again = [row for row in left if row.pk in gone and row.restored_at is None]
+        # Those of which something is heard first: by them the engine weighs it anew.
+        again.sort(key=lambda row: (row.state == "unknown", row.onset_at, row.pk))
+        Word.objects.bulk_create(_again(incident, row, at=at) for row in again)
+        if is_open(incident) and _vouched(incident):
+            tell_engine(incident, SignalKind.ADMIN_CONFIRMED, at=at, now=at)
     timeline.write(
         [
             timeline.entry(
@@ -372,11 +373,23 @@ def _correct_engine(incident: Incident, change: rows.Kept, row: RegionalOutage |
     region = Region.objects.get(code=change["region"])
     if change["state"] == RegionWord.RESTORED:
         if row is not None and row.restored_at is None and row.withdrawn_at is None:
-            tell_engine(incident, SignalKind.ADMIN_DOWN, at=row.onset_at, now=at, region=region)
+            _again(incident, row, at=at).save()
     elif row is None or row.withdrawn_at:
         tell_engine(incident, SignalKind.ADMIN_REJECTED, at=at, now=at, region=region)
     elif row.restored_at:
         tell_engine(incident, SignalKind.ADMIN_RESTORED, at=row.restored_at, now=at, region=region)
+
+
+def _again(incident: Incident, row: RegionalOutage, *, at: datetime) -> Word:
+    """The word that has the engine, which let go of a region, follow it again as the row stands."""
+    if row.state == "unknown":
+        kind = SignalKind.ADMIN_UNHEARD
+    elif incident.confidence >= 1.0:
+        # Somebody's word had made it sure, and has not been taken back.
+        kind = SignalKind.ADMIN_DOWN
+    else:
+        kind = SignalKind.ADMIN_REINSTATED
+    return Word(incident=incident, region_id=row.region_id, kind=kind, at=row.onset_at, given_at=at)
 
 
 class _Was:

@@ -400,6 +400,30 @@ def test_a_service_is_no_longer_quiet_when_its_rejection_was_taken_back(engine: 
     assert of(watched(engine, crowd, 0, 300, words), DecisionKind.OPENED)
 
 
+@pytest.mark.parametrize(
+    ("kind", "state"), [(SignalKind.ADMIN_REINSTATED, "down"), (SignalKind.ADMIN_UNHEARD, "unknown")]
+)
+def test_a_region_is_followed_again_as_it_was_and_nobody_vouches_for_it(
+    engine: Engine, kind: SignalKind, state: str
+) -> None:
+    crowd = Crowd(300)
+    crowd.down(ALPHA, ENGLAND, 100, 158 if state == "unknown" else 300, 3.0)
+    words = [
+        Signal(SignalKind.ADMIN_REJECTED, ALPHA, -1, START + 150, START + 150),
+        Signal(kind, ALPHA, ENGLAND, START + 100, START + 180),
+    ]
+    found = watched(engine, crowd, 0, 181, words)
+    incident = engine.incidents[ALPHA]
+    outage = incident.regions[ENGLAND]
+    assert (outage.state, outage.onset, incident.onset, incident.vouched) == (state, *[START + 100] * 2, False)
+    assert 0.5 < incident.confidence < 1.0
+    assert of(found, DecisionKind.OPENED)[-1].confidence is None
+    assert ENGLAND in {
+        o.region
+        for o in Engine.load(engine.topology, engine.recent.baseline, engine.save()).incidents[ALPHA].open_regions()
+    }
+
+
 def test_what_a_statement_said_and_a_confirmation_are_taken_back(engine: Engine) -> None:
     crowd = Crowd(300)
     crowd.down(ALPHA, ENGLAND, 150, 300, 3.0)

@@ -83,8 +83,8 @@ def test_a_rejection_that_the_engine_has_heeded_is_taken_back_region_by_region(
     assert {row(code).state for code in ("GB-ENG", "BR-SP")} == {"down"}
     words = Word.objects.filter(heeded_at=None)
     assert {(word.kind, word.region.code) for word in words if word.region} == {
-        ("admin_down", "GB-ENG"),
-        ("admin_down", "BR-SP"),
+        ("admin_reinstated", "GB-ENG"),
+        ("admin_reinstated", "BR-SP"),
     }
 
 

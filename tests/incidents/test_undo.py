@@ -112,7 +112,7 @@ def test_an_engine_that_has_heard_a_word_is_told_of_the_region_again(
     take_back("overridden", duty, world)
     assert not RegionalOutage.objects.filter(region_code="GB-SCT").exists()
     undo.undo(Act.objects.filter(kind="overridden").earliest("id").pk, by=duty, at=world.at(51))
-    assert unheard() == [("admin_rejected", "GB-SCT"), ("admin_down", "GB-ENG")]
+    assert unheard() == [("admin_rejected", "GB-SCT"), ("admin_reinstated", "GB-ENG")]
 
 
 def test_a_region_that_went_down_again_since_has_been_down_throughout(
@@ -340,3 +340,51 @@ def test_regions_of_a_country_whose_restoration_was_taken_back_go_on_with_the_en
     watch_until(lived_in, 200.2, first=45.2, step=5)
     assert (near(row().restored_at, lived_in.at(80)), row("GB").state) == (True, "restored")
     assert Relapse.objects.count() == 0
+
+
+def test_a_rejection_taken_back_leaves_the_incident_as_sure_as_it_was(lived_in: World, duty: User) -> None:
+    lived_in.outage("whatsapp", "GB-ENG", start=10, end=120, rate=12, votes=3)
+    watch_until(lived_in, 40.2, step=5)
+    incident = Incident.objects.get()
+    sure = incident.confidence
+    # One of which too little was heard to say.
+    silent = incident.regions.create(
+        region_id=lived_in.regions["BR-SP"],
+        region_code="BR-SP",
+        region_name="São Paulo",
+        onset_at=lived_in.at(10),
+        detected_at=lived_in.at(12),
+        unknown_at=lived_in.at(30),
+    )
+    lifecycle.reject(incident.pk, reason="none", by=duty, at=lived_in.at(40.5))
+    watch_until(lived_in, 43.2, first=41.2)
+    RegionalOutage.objects.filter(pk=silent.pk).update(withdrawn_at=lived_in.at(42))
+    twice(lifecycle.undo_rejection, incident.pk, by=duty, at=lived_in.at(43.5), revision=1)
+    assert unheard() == [("admin_reinstated", None), ("admin_reinstated", "GB-ENG"), ("admin_unheard", "BR-SP")]
+    told = kinds()
+    watch_until(lived_in, 46.2, first=44.2)
+    incident.refresh_from_db()
+    assert (kinds(), states(incident.ref)) == (told, {"GB-ENG": "down", "BR-SP": "unknown"})
+    # What the engine says of it since rests on the counts: nobody vouched for it.
+    assert sure <= incident.confidence < 1.0
+    watch_until(lived_in, 240.2, first=50.2, step=5)
+    incident.refresh_from_db()
+    assert near(row().restored_at, lived_in.at(120))
+    assert (row("BR-SP").state, incident.resolved_at is not None) == ("unknown", True)
+    assert Incident.objects.count() == 1
+
+
+def test_a_restoration_taken_back_vouches_for_nothing(lived_in: World, duty: User) -> None:
+    lived_in.outage("whatsapp", "GB-ENG", start=10, end=80, rate=12, votes=3)
+    watch_until(lived_in, 40.2, step=5)
+    incident = Incident.objects.get()
+    sure = incident.confidence
+    override(incident, duty, lived_in, "GB-ENG", "restored", 35, 40.5)
+    watch_until(lived_in, 42.2, first=41.2)
+    take_back("overridden", duty, lived_in, 42.5)
+    watch_until(lived_in, 44.2, first=43.2)
+    incident.refresh_from_db()
+    assert incident.confidence == sure
+    watch_until(lived_in, 130.2, first=45.2, step=5)
+    incident.refresh_from_db()
+    assert incident.confidence < 1.0
