@@ -99,8 +99,7 @@ def _families(rows: Sequence[Incident]) -> dict[int, _Kin]:
         return {}
     known: dict[int, _Kin] = {}
     services = {row.service_id for row in rows}
-    # By a dictionary: types know no annotation.
-    kin = with_kin(Incident.objects.filter(service__in=services)).filter(**{"has_kin": True}).order_by()
+    kin = with_kin(Incident.objects.filter(service__in=services)).filter(Q(has_kin=True)).order_by()
     # One row for each region, and for an incident without any: those that gave theirs away join the others.
     told = kin.values_list(
         "pk",
