@@ -135,6 +135,8 @@ def _families(rows: Sequence[Incident]) -> dict[int, _Kin]:
         if code is not None and _counts(withdrawn_at, rejected_at):
             one.codes.add(code)
     for pk, one in known.items():
+        # Only incidents of one service are ever merged by the desk; others share no report.
+        one.near &= set(known)
         for other in one.near:
             known[other].near.add(pk)
     return known
