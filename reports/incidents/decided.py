@@ -82,6 +82,8 @@ class _Pen:
         self.began: dict[int, datetime] = {}
         # The same for the whole of what was split, by the id of the original.
         self.whole_began: dict[int, datetime] = {}
+        # Incidents of which the engine speaks under a key that is not theirs: it saw no beginning of them.
+        self.rekeyed: set[int] = set()
         # Onsets that administrators named, by the code of the region.
         self.named: dict[str, set[datetime]] = {}
         self.told: set[tuple[int, str, int | None, datetime]] = set()
@@ -152,6 +154,8 @@ class _Pen:
                 self._BY_KIND[decision.kind](self, incident, decision, at)
         if decision.began is not None and holder.key == decision.incident:
             self.began[holder.pk] = instant_of(decision.began)
+        elif decision.began is not None:
+            self.rekeyed.add(holder.pk)
         if decision.began is not None:
             self.whole_began[self.whose.root(holder).pk] = instant_of(decision.began)
         # To the engine it is one outage, however many tell it.
@@ -338,7 +342,9 @@ class _Pen:
                 if whole is not None and incident.split_from_id is not None:
                     began_at = max(whole, onset_at)
             else:
-                began_at = self.began.get(pk, onset_at)
+                # After a rejection that was taken back, for one, the engine has another key for it.
+                kept = pk in self.rekeyed and pk not in joined
+                began_at = self.began.get(pk, incident.onset_at if kept else onset_at)
             if pk in joined:
                 began_at = min(began_at, incident.onset_at)
             began_at = min([began_at, *named.get(pk, ())])

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
 import numpy as np
+from numpy.typing import NDArray
 
 from reports import clock, counts
 from reports.detection.baseline import NO_HISTORY
@@ -84,6 +86,9 @@ def read_hour(end_minute: int, *, service_id: int | None = None) -> Hour:
     )
 
 
+Taken = tuple[int, int, NDArray[np.bool_]]
+
+
 @dataclass(frozen=True, eq=False)
 class Minutes:
     """Counts by minute (rows, from ``start``) and region (columns, regions below included)."""
@@ -95,8 +100,11 @@ class Minutes:
     service_networks: IntArray
 
 
-def minutes(service_id: int, columns: IntArray, *, start: int, end: int) -> Minutes:
-    """The counts of one service in the minutes ``[start, end)``, for the regions ``columns`` (indices)."""
+def minutes(service_id: int, columns: IntArray, *, start: int, end: int, without: Iterable[Taken] = ()) -> Minutes:
+    """The counts of one service in the minutes ``[start, end)``, for the regions ``columns`` (indices).
+
+    What was reported ``without``, from minute to minute in a mask of regions, is left out.
+    """
     found = counts.region_minutes(service_id, start=clock.instant_of(start), end=clock.instant_of(end))
     lineage = catalogue.tree().lineage
     column_of = np.full(len(lineage) + 1, -1, dtype=np.int64)
@@ -104,6 +112,8 @@ def minutes(service_id: int, columns: IntArray, *, start: int, end: int) -> Minu
     regions = catalogue.catalogue().regions_of(found.region_id)
     sums = [np.zeros((end - start, len(columns)), dtype=np.int64) for _ in range(4)]
     known = regions >= 0
+    for first, last, taken in without:
+        known &= ~(taken[regions] & (found.minute >= first) & (found.minute < last))
     for above in lineage[regions[known]].T:
         # The last element belongs to no region: -1, "nothing above", lands there.
         column = column_of[above]

@@ -233,7 +233,7 @@ def incident_regions(ref: str) -> tuple[RegionalOutageStatus, ...]:
 
 
 def _incident_regions(ref: str) -> tuple[RegionalOutageStatus, ...]:
-    row = Incident.objects.filter(ref=ref).first()
+    row = shares.with_kin(Incident.objects.filter(ref=ref)).first()
     if row is None:
         return ()
     courses = [course for course in outages.courses([row.pk])[row.pk] if not course.outage.withdrawn_at]
@@ -283,8 +283,11 @@ def _incident_regions(ref: str) -> tuple[RegionalOutageStatus, ...]:
 def _region_sums(row: Incident, rows: Sequence[RegionalOutage]) -> list[tuple[int, int, int]]:
     """``(reports, working, networks)`` of each region with all below, from its onset to the end of the incident.
 
-    Not to its own restoration: most "works again" votes come after it.
+    Not to its own restoration: most "works again" votes come after it. Without what another incident tells that was
+    split off.
     """
+    told = shares.shares_of(row, rows)
+    without = [(share.start, share.end, share.taken) for share in told if share.taken.any()]
     _, end = span(row)
     indices = [catalogue.index_of(outage.region_code) for outage in rows]
     columns = np.array(sorted({i for i in indices if i is not None}), dtype=np.int64)
@@ -292,7 +295,8 @@ def _region_sums(row: Incident, rows: Sequence[RegionalOutage]) -> list[tuple[in
     column = np.array([-1 if i is None else np.searchsorted(columns, i) for i in indices], dtype=np.int64)
     sums = np.zeros((len(rows), 3), dtype=np.int64)
     for start in range(int(onsets.min(initial=end)), end, PIECE_MINUTES):
-        piece = figures.minutes(row.service_id, columns, start=start, end=min(start + PIECE_MINUTES, end))
+        until = min(start + PIECE_MINUTES, end)
+        piece = figures.minutes(row.service_id, columns, start=start, end=until, without=without)
         for kind, counted in enumerate((piece.reports, piece.working, piece.networks)):
             upto = np.concatenate([np.zeros((1, len(columns)), dtype=np.int64), np.cumsum(counted, axis=0)])
             before = upto[np.clip(onsets - start, 0, len(counted)), column]

@@ -20,18 +20,23 @@ from reports.models import Incident, RegionalOutage
 from reports.status import catalogue, outages, snapshots
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Share:
-    """Regions whose reports in the minutes ``[start, end)`` are the incident's: a mask over all regions."""
+    """Regions whose reports in the minutes ``[start, end)`` are the incident's, as a mask over all regions; and those
+    that it would reach as well, but others tell of.
+    """
 
     start: int
     end: int
     inside: NDArray[np.bool_]
+    taken: NDArray[np.bool_]
 
 
 @dataclass
 class _Kin:
-    """An incident of the family, with what it takes from the others."""
+    """An incident that was merged or split, the ids of those it was merged with, split from or split into, and the
+    codes of its own regions.
+    """
 
     incident: Incident
     near: set[int] = field(default_factory=set)
@@ -71,21 +76,27 @@ def _counts(withdrawn_at: datetime | None, rejected_at: datetime | None) -> bool
 def shares(rows: Sequence[Incident]) -> dict[int, list[Share]]:
     """What is whose, by id of incident: ``rows`` of :func:`with_kin` with their regions. One query at most."""
     known = _families([row for row in rows if vars(row)["has_kin"]])
-    # What was merged into another is told there; whatever it told itself stays on its page.
-    return {row.pk: list(_shares(row, [] if row.merged_at else _others(row, known))) for row in rows}
+    return {row.pk: list(_shares(row, counted_rows(row), known)) for row in rows}
 
 
-def _shares(row: Incident, others: Sequence[_Kin]) -> Iterator[Share]:
+def shares_of(row: Incident, regions: Iterable[RegionalOutage]) -> list[Share]:
+    """The same of one incident whose ``regions`` are at hand."""
+    return list(_shares(row, regions, _families([row] if vars(row)["has_kin"] else [])))
+
+
+def _shares(row: Incident, regions: Iterable[RegionalOutage], known: Mapping[int, _Kin]) -> Iterator[Share]:
     start, end = span(row)
+    # What was merged into another is told there; whatever it told itself stays on its page.
+    others = [] if row.merged_at else _others(row, known)
     spans = {one.incident.pk: span(one.incident) for one in others}
     bounds = {bound for each in spans.values() for bound in each if start < bound < end}
-    cuts = [start, *sorted(bounds), end]
-    mine = _indices(outage.region_code for outage in counted_rows(row))
-    for first, last in pairwise(cuts):
+    mine = _indices(outage.region_code for outage in regions)
+    reached = outages.reach(mine) >= 0
+    for first, last in pairwise([start, *sorted(bounds), end]):
         living = [one for one in others if spans[one.incident.pk][0] <= first < spans[one.incident.pk][1]]
         theirs = _indices({code for one in living for code in one.codes})
-        nearest = outages.reach(np.union1d(mine, theirs))
-        yield Share(first, last, np.isin(nearest, mine))
+        inside = np.isin(outages.reach(np.union1d(mine, theirs)), mine) if len(theirs) else reached
+        yield Share(first, last, inside, reached & ~inside)
 
 
 def _indices(codes: Iterable[str]) -> NDArray[np.int64]:
@@ -124,6 +135,8 @@ def _families(rows: Sequence[Incident]) -> dict[int, _Kin]:
         if code is not None and _counts(withdrawn_at, rejected_at):
             one.codes.add(code)
     for pk, one in known.items():
+        # Only incidents of one service are ever merged by the desk; others share no report.
+        one.near &= set(known)
         for other in one.near:
             known[other].near.add(pk)
     return known

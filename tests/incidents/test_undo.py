@@ -388,3 +388,23 @@ def test_a_restoration_taken_back_vouches_for_nothing(lived_in: World, duty: Use
     watch_until(lived_in, 130.2, first=45.2, step=5)
     incident.refresh_from_db()
     assert incident.confidence < 1.0
+
+
+def test_a_rejection_taken_back_does_not_move_the_beginning(lived_in: World, duty: User) -> None:
+    lived_in.outage("whatsapp", "GB-ENG", start=10, end=100, rate=12, votes=3)
+    lived_in.outage("whatsapp", "BR-SP", start=12, end=100, rate=8, votes=2)
+    watch_until(lived_in, 40.2, step=5)
+    incident = Incident.objects.get()
+    began_at = incident.onset_at
+    # The estimate of a region with few reports, which the beginning of the whole does not rest on.
+    incident.regions.filter(region_code="BR-SP").update(onset_at=lived_in.at(-10))
+    lifecycle.reject(incident.pk, reason="none", by=duty, at=lived_in.at(40.5))
+    watch_until(lived_in, 43.2, first=41.2)
+    twice(lifecycle.undo_rejection, incident.pk, by=duty, at=lived_in.at(43.5), revision=1)
+    watch_until(lived_in, 70.2, first=45.2, step=5)
+    incident.refresh_from_db()
+    assert incident.onset_at == began_at
+    override(incident, duty, lived_in, "GB-ENG", "down", -5, 70.5)
+    watch_until(lived_in, 160.2, first=75.2, step=5)
+    incident.refresh_from_db()
+    assert (incident.onset_at, Incident.objects.count()) == (lived_in.at(-5), 1)

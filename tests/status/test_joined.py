@@ -171,6 +171,20 @@ def test_no_report_is_of_a_part_and_of_the_whole_as_well(worldwide: World, duty:
     assert _counted(FIRST, part.ref, other.ref) == [654_321, 0, 0]
 
 
+def test_the_regions_of_the_whole_do_not_hold_what_a_part_tells(worldwide: World, duty: User) -> None:
+    def world_and_others(ref: str) -> dict[str, int]:
+        snapshots.forget()
+        return {each.region.code: each.reports for each in status.incident_regions(ref)}
+
+    whole = Incident.objects.get()
+    before = {"001": 654_321, "GB": 4321, "GB-ENG": 320, "BR-SP": 50_000}
+    assert world_and_others(FIRST) == before
+    part = joining.split(whole.pk, regions=["GB-ENG"], by=duty, at=at("19:10"))
+    # England was back at 18:50; what was reported from there afterwards is of the country that was still down.
+    assert world_and_others(FIRST) == {"001": 654_301, "GB": 4301, "BR-SP": 50_000}
+    assert world_and_others(part.ref) == {"GB-ENG": 20}
+
+
 def test_what_belongs_together_takes_one_further_query_however_much_it_is(worldwide: World, duty: User) -> None:
     whole = Incident.objects.get()
 
