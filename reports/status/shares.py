@@ -57,8 +57,12 @@ def span(row: Incident) -> tuple[int, int]:
 
 def with_kin(rows: QuerySet[Incident]) -> QuerySet[Incident]:
     """The incidents, each knowing whether it was ever merged or split: most were not, and ask for nothing further."""
+    return rows.annotate(has_kin=_has_kin())
+
+
+def _has_kin() -> Q:
     other = Incident.objects.filter(Q(split_from=OuterRef("pk")) | Q(merged_into=OuterRef("pk"))).order_by()
-    return rows.annotate(has_kin=Exists(other) | Q(split_from__isnull=False) | Q(merged_into__isnull=False))
+    return Q(Exists(other)) | Q(split_from__isnull=False) | Q(merged_into__isnull=False)
 
 
 def counted_rows(row: Incident) -> list[RegionalOutage]:
@@ -110,7 +114,7 @@ def _families(rows: Sequence[Incident]) -> dict[int, _Kin]:
         return {}
     known: dict[int, _Kin] = {}
     services = {row.service_id for row in rows}
-    kin = with_kin(Incident.objects.filter(service__in=services)).filter(Q(has_kin=True)).order_by()
+    kin = Incident.objects.filter(_has_kin(), service__in=services).order_by()
     # One row for each region, and for an incident without any: those that gave theirs away join the others.
     told = kin.values_list(
         "pk",
