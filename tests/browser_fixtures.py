@@ -29,8 +29,8 @@ CHROMIUM_OPTIONS = [
 ]
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
     """Browser tests come last: from the first of them on Playwright's event loop runs in this thread, and a test that
     starts a loop of its own would find one running. Where several processes share the tests (pytest-xdist), each takes
     whole files, in this order."""
@@ -40,7 +40,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     items.sort(key=in_browser)
     for item in items:
+        # Before pytest-xdist reads it, which is why this is a wrapper.
         item.add_marker(pytest.mark.xdist_group("browser " * in_browser(item) + item.path.stem))
+    yield
 
 
 @pytest.fixture(scope="session")
