@@ -25,9 +25,9 @@ demo: $(READY)
 run: $(READY)
 	@exec $(PY) manage.py up
 
-# Three at once on two cores, since a test waits for servers and browsers more than it computes; what measures time runs by itself.
+# Three at once on two cores, whole files each, since a test waits more than it computes; what measures time runs alone.
 test: $(READY)
-	$(PY) -m pytest --numprocesses $(TEST_PROCESSES) --dist loadgroup --no-loadscope-reorder -m "not alone"
+	$(PY) -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder -m "not alone"
 	$(PY) -m pytest -m alone
 
 check: $(READY)

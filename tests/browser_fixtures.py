@@ -29,20 +29,19 @@ CHROMIUM_OPTIONS = [
 ]
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Browser tests come last: from the first of them on Playwright's event loop runs in this thread, and a test that
     starts a loop of its own would find one running. Where several processes share the tests (pytest-xdist), each takes
-    whole files, in this order."""
-
-    def in_browser(item: pytest.Item) -> bool:
-        return "browser" in getattr(item, "fixturenames", ())
-
-    items.sort(key=in_browser)
+    whole files in this order: files in ``tests/browser/`` hold browser tests only, and no others do."""
     for item in items:
-        # Before pytest-xdist reads it, which is why this is a wrapper.
-        item.add_marker(pytest.mark.xdist_group("browser " * in_browser(item) + item.path.stem))
-    yield
+        if in_browser(item) != (item.path.parent.name == "browser"):
+            raise pytest.UsageError(f"{item.nodeid}: tests in a browser belong into tests/browser/, and only they do")
+    items.sort(key=in_browser)
+
+
+def in_browser(item: pytest.Item) -> bool:
+    """Whether the test needs the browser."""
+    return "browser" in getattr(item, "fixturenames", ())
 
 
 @pytest.fixture(scope="session")

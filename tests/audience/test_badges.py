@@ -7,7 +7,6 @@ import pytest
 
 from reports.audience import badges
 from reports.status import snapshots
-from tests.browser_fixtures import launch_options
 from tests.frontend.colours import contrast
 from tests.status.making import NOW, World, open_incident, staggered, take_down, watch
 
@@ -101,19 +100,3 @@ def test_a_name_with_signs_of_xml_stays_text(world: World, client):
 
 def test_white_on_every_colour_can_be_read():
     assert all(contrast("#ffffff", colour) >= 4.5 for colour in (badges.LABEL, *badges.COLOURS.values()))
-
-
-@pytest.mark.browser
-def test_texts_are_as_wide_as_the_badge_expects(browser):
-    """Without ``textLength``, in a font with the widths of Helvetica, as it is where the browser has one."""
-    assert launch_options()
-    page = browser.new_page()
-    texts = ["WhatsApp, São Paulo", "down in 1,234 regions", "too few reports to say", "no outage seen"]
-    for text in texts:
-        page.set_content(
-            f'<svg xmlns="http://www.w3.org/2000/svg"><text font-size="{badges.SIZE}"'
-            f" font-family=\"Helvetica,Arial,'Liberation Sans'\">{text}</text></svg>"
-        )
-        measured = page.evaluate("document.querySelector('text').getComputedTextLength()")
-        assert badges.width(text) == pytest.approx(measured, rel=0.08), text
-    page.close()
