@@ -231,6 +231,7 @@ def test_subscribers_count_where_they_would_be_told(desk: Client, world: World) 
         values = {"confirmed_at": clock.now(), "service_id": world.services["whatsapp"], "wish": "outages"} | more
         Subscription.objects.create(
             id=uuid4(),
+            group=uuid4(),
             channel="mail",
             target="a@example.org",
             target_digest=uuid4().hex,
