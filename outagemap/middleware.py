@@ -182,8 +182,17 @@ class AdminIdle(_AdminOnly):
     A page that asks by itself whether there is news is nobody's act: its view is marked ``unattended``.
     """
 
-    def process_request(self, request: HttpRequest) -> None:
+    def process_request(self, request: HttpRequest) -> HttpResponse | None:
         """Signs out whose time is over; what was asked for is then answered as to anybody: with the way to sign in."""
+        try:
+            self._end_what_is_over(request)
+        except (OperationalError, InterfaceError):
+            # Who it is stands in the database; `DatabaseAway` hears of views only.
+            return _later(request)
+        return None
+
+    @staticmethod
+    def _end_what_is_over(request: HttpRequest) -> None:
         if not request.user.is_authenticated:
             return
         now, session = time.time(), request.session
