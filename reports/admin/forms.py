@@ -23,12 +23,19 @@ MOST_CHOICES = 60
 MOST_OTHERS = 50
 
 
-class _Moment(forms.DateTimeField):
+class Moment(forms.DateTimeField):
     """An instant, entered in UTC with the browser's own picker."""
 
     def __init__(self, *, label: str) -> None:
         widget = forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M")
         super().__init__(label=label, widget=widget)
+
+    def bound_data(self, data: Any, initial: Any) -> Any:
+        """An address tells seconds and a zone, which the browser's picker would not show."""
+        try:
+            return self.to_python(data)
+        except forms.ValidationError:
+            return data
 
 
 class ActForm(forms.Form):
@@ -73,7 +80,7 @@ class StatementForm(ActForm):
 
     text = forms.CharField(label="What was said", widget=forms.Textarea(attrs={"rows": 3}), max_length=4000)
     url = forms.CharField(label="Where (address)", required=False, widget=forms.URLInput, max_length=500)
-    said_at = _Moment(label="When (UTC)")
+    said_at = Moment(label="When (UTC)")
     meaning = forms.ChoiceField(label="What it means", choices=Statement.Meaning.choices)
     region = forms.CharField(
         label="Of one region only (its code; empty: of all)",
@@ -92,7 +99,7 @@ class OverrideForm(ActForm):
         widget=forms.TextInput(attrs={"list": "regions-of-the-incident"}),
     )
     state = forms.ChoiceField(label="Is", choices=[(word.value, word.value) for word in reversed(RegionWord)])
-    at = _Moment(label="Since (UTC)")
+    at = Moment(label="Since (UTC)")
     reason = forms.CharField(label="Why (public)", widget=forms.Textarea(attrs={"rows": 2}), max_length=1000)
 
 
@@ -105,7 +112,7 @@ class ReopenForm(ActForm):
         max_length=10,
         widget=forms.TextInput(attrs={"list": "regions-of-the-incident"}),
     )
-    at = _Moment(label="Since (UTC)")
+    at = Moment(label="Since (UTC)")
     reason = forms.CharField(label="Why (public)", widget=forms.Textarea(attrs={"rows": 2}), max_length=1000)
 
     def __init__(self, *arguments: Any, **more: Any) -> None:

@@ -19,6 +19,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.translation import ngettext
 
 from reports import clock
+from reports.admin.forms import Moment
 from reports.admin.readonly import ReadOnlyAdmin
 from reports.intake import bans, quarantine, shares
 from reports.intake.shares import MOST_NETWORKS, MOST_TIME, Share, Shares, TooMany, Window
@@ -38,17 +39,6 @@ _ONE_HOUR = timedelta(hours=1)
 _FIRST, _LAST = datetime(2000, 1, 1, tzinfo=UTC), datetime(3000, 1, 1, tzinfo=UTC)
 
 
-class _Moment(forms.DateTimeField):
-    widget = forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M")
-
-    def bound_data(self, data: Any, initial: Any) -> Any:
-        """An address tells seconds and a zone, which the browser's picker would not show."""
-        try:
-            return self.to_python(data)
-        except ValidationError:
-            return data
-
-
 class WindowForm(forms.Form):
     """Which reports: also the parameters of the page's address."""
 
@@ -63,8 +53,8 @@ class WindowForm(forms.Form):
     def __init__(self, *arguments: Any, **more: Any) -> None:
         super().__init__(*arguments, **more)
         # "from" is no name that a class could give.
-        self.fields["from"] = _Moment(label="From (UTC)")
-        self.fields["to"] = _Moment(label="To (UTC)")
+        self.fields["from"] = Moment(label="From (UTC)")
+        self.fields["to"] = Moment(label="To (UTC)")
 
     def clean_region(self) -> Region:
         """The region of the code."""
