@@ -21,7 +21,7 @@ from django.db.models import F
 from reports import clock, counts, regions, scenarios
 from reports.incidents import statements, watch
 from reports.intake import drain, submission
-from reports.models import Incident, Region, ScenarioClock, Service, Statement
+from reports.models import OPEN, Incident, Region, ScenarioClock, Service, Statement
 from reports.scenarios import Area, Drawn, Scenario, ServiceShare
 
 # How much of the scenario is sent, drained and watched at a time before people look on.
@@ -176,9 +176,7 @@ def _speak(scenario: Scenario, *, until: datetime) -> None:
     for said in scenario.statements:
         if said.said_at > until:
             continue
-        going_on = Incident.objects.filter(
-            service__slug=said.service, resolved_at=None, rejected_at=None, merged_at=None, onset_at__lte=said.said_at
-        )
+        going_on = Incident.objects.filter(OPEN, service__slug=said.service, onset_at__lte=said.said_at)
         # Of one that was split the original.
         incident = going_on.order_by(F("split_from").asc(nulls_first=True)).first()
         text = f"{said.text} ({said.source})"

@@ -36,7 +36,7 @@ from reports.admin.pictures import MOST_LISTED, OVER, Picture, Waiting, marks, p
 from reports.incidents import timeline
 from reports.incidents.stakes import LOOKING
 from reports.incidents.timeline import EntryKind
-from reports.models import Incident, Quarantine, TimelineEntry
+from reports.models import OPEN, Incident, Quarantine, TimelineEntry
 from reports.status import health, outages
 from reports.status.answers import SiblingFigures
 from reports.status.snapshots import digest
@@ -70,7 +70,7 @@ def urls(desk: _ModelAdmin) -> list[URLPattern]:
 
 def number_waiting() -> int:
     """How many open incidents nobody has judged."""
-    return Incident.objects.filter(resolved_at=None, rejected_at=None, merged_at=None, confirmed_at=None).count()
+    return Incident.objects.filter(OPEN, confirmed_at=None).count()
 
 
 @dataclass(frozen=True, eq=False)

@@ -22,12 +22,12 @@ from reports.admin.acts import DOABLE, Acting, told
 from reports.admin.forms import ActForm
 from reports.admin.readonly import ReadOnlyAdmin
 from reports.incidents import timeline, undo
-from reports.models import Evidence, Incident, RegionalOutage, Statement, TimelineEntry
+from reports.models import OPEN, Evidence, Incident, RegionalOutage, Statement, TimelineEntry
 
 # Rows of evidence, regions and timeline on the page; the rest is in lists of their own.
 MOST_ROWS = 200
 
-_WAITING = Q(resolved_at=None, rejected_at=None, merged_at=None, confirmed_at=None)
+_WAITING = OPEN & Q(confirmed_at=None)
 _AFFECTED = Q(restored_at=None, withdrawn_at=None, unknown_at=None)
 
 

@@ -23,6 +23,7 @@ from reports.incidents.stakes import Stakes, stakes
 from reports.incidents.timeline import EntryKind
 from reports.intake import shapes
 from reports.models import (
+    OPEN,
     Evidence,
     Incident,
     Quarantine,
@@ -345,7 +346,7 @@ def _last_hours() -> dict[int, LastHour]:
 def _causes(rows: Sequence[Incident], hours: Mapping[int, LastHour]) -> dict[int, list[Cause]]:
     """Of each open incident (by id): other open ones whose far bigger rise explains it, by detection's own rule; the
     biggest first. What detection noted stands, whatever the figures are by now."""
-    going_on = Incident.objects.filter(resolved_at=None, rejected_at=None, merged_at=None).select_related("service")
+    going_on = Incident.objects.filter(OPEN).select_related("service")
     others = list(going_on)
     needs = set(ServiceDependency.objects.values_list("service_id", "upstream_id"))
     parameters = Parameters()

@@ -25,7 +25,19 @@ from django.utils.crypto import salted_hmac
 from reports import status
 from reports.audience import mail, notices, outgoing, statuspage, webhooks
 from reports.incidents import kinship
-from reports.models import Channel, Delivery, Incident, Notice, Refusal, Region, Service, Severity, Subscription, Wish
+from reports.models import (
+    OPEN,
+    Channel,
+    Delivery,
+    Incident,
+    Notice,
+    Refusal,
+    Region,
+    Service,
+    Severity,
+    Subscription,
+    Wish,
+)
 from reports.status.answers import IncidentStatus
 
 CONFIRM = "confirm"
@@ -447,9 +459,8 @@ def find(*, now: datetime, site: datetime, incident_json: IncidentJson) -> int:
 
 def _recent(site: datetime) -> Any:
     since = site - TOLD_AFTER_END
-    open_ = Q(resolved_at=None, rejected_at=None, merged_at=None)
     ended = Q(resolved_at__gte=since) | Q(rejected_at__gte=since) | Q(merged_at__gte=since)
-    return Incident.objects.filter(open_ | ended)
+    return Incident.objects.filter(OPEN | ended)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from reports.audience import outgoing
 from reports.hearing import kept, statuspage, syndication
 from reports.hearing.kept import Taken
 from reports.hearing.updates import Reading, Unreadable
-from reports.models import Incident, StatusFeed
+from reports.models import OPEN, Incident, StatusFeed
 
 log = logging.getLogger(__name__)
 
@@ -74,9 +74,7 @@ def listen(*, now: Callable[[], datetime], seconds: float) -> Round:
 
 def due(now: datetime) -> list[StatusFeed]:
     """The pages to be asked now, those that were not asked for longest first."""
-    going_on = Incident.objects.filter(
-        service__provider=OuterRef("provider"), resolved_at=None, rejected_at=None, merged_at=None
-    )
+    going_on = Incident.objects.filter(OPEN, service__provider=OuterRef("provider"))
     feeds = StatusFeed.objects.filter(enabled=True).annotate(in_an_outage=Exists(going_on))
     patient = Q(wait_until=None) | Q(wait_until__lte=now)
     time_has_come = (

@@ -27,14 +27,12 @@ from reports.incidents.reviewed import site_shift
 from reports.incidents.rows import relapse
 from reports.incidents.timeline import EntryKind
 from reports.incidents.whose import Whose
-from reports.models import Act, Incident, OutageGroup, RegionalOutage, Relapse, TimelineEntry
+from reports.models import OPEN, Act, Incident, OutageGroup, RegionalOutage, Relapse, TimelineEntry
 
 log = logging.getLogger(__name__)
 
 # What an incident has until the engine says how sure it is.
 UNSAID_CONFIDENCE = 0.5
-
-_OPEN = Q(resolved_at__isnull=True, rejected_at__isnull=True, merged_at__isnull=True)
 
 
 def apply(decisions: Sequence[Decision], *, cells: Cells, now: datetime) -> None:
@@ -55,7 +53,7 @@ def apply(decisions: Sequence[Decision], *, cells: Cells, now: datetime) -> None
 
 def open_incidents() -> QuerySet[Incident]:
     """Those that are neither resolved nor rejected nor merged: at most one of each service, and parts split off."""
-    return Incident.objects.filter(_OPEN)
+    return Incident.objects.filter(OPEN)
 
 
 def raise_peaks(reports: Mapping[int, int], *, at: datetime) -> None:
@@ -95,7 +93,7 @@ class _Pen:
         """Locks the incidents concerned, in the order of their ids, and reads their regions."""
         keys = {key for d in decisions for key in (d.incident, d.echo_of, d.upstream)}
         services = {self.cells.service_ids[decision.service] for decision in decisions}
-        concerned = Incident.objects.filter(Q(key__in=keys - {""}) | (_OPEN & Q(service_id__in=services))).order_by()
+        concerned = Incident.objects.filter(Q(key__in=keys - {""}) | (OPEN & Q(service_id__in=services))).order_by()
         # Nobody merges or splits while a cycle runs (see ``kinship.hold_detector``).
         related = kinship.relatives(concerned.values_list("pk", flat=True))
         rows = Incident.objects.filter(pk__in=related).select_for_update(of=("self",), no_key=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from django.db.models import Q, QuerySet
 
-from reports.models import DetectorState, Incident, Service
+from reports.models import OPEN, DetectorState, Incident, Service
 
 
 def hold_service(incident_ids: Iterable[int]) -> None:
@@ -77,6 +77,4 @@ def told_in(*ids: int) -> QuerySet[Incident]:
 
 def open_of(service_id: int) -> QuerySet[Incident]:
     """The open incidents of a service: one, and those that were split off from it."""
-    return Incident.objects.filter(
-        service_id=service_id, resolved_at__isnull=True, rejected_at__isnull=True, merged_at__isnull=True
-    )
+    return Incident.objects.filter(OPEN, service_id=service_id)

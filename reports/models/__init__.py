@@ -29,6 +29,7 @@ from reports.models.evidence import (
 )
 from reports.models.hearing import Heard, StatusFeed
 from reports.models.incidents import (
+    OPEN,
     Evidence,
     Incident,
     OutageGroup,
@@ -42,6 +43,7 @@ from reports.models.incidents import (
 )
 
 __all__ = [
+    "OPEN",
     "AcceptedId",
     "Act",
     "ApiKey",

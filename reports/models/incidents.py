@@ -20,6 +20,10 @@ class OutageGroup(models.Model):
         return self.key
 
 
+OPEN = Q(resolved_at__isnull=True, rejected_at__isnull=True, merged_at__isnull=True)
+"""An incident that goes on: for queries of :class:`Incident`."""
+
+
 class Incident(models.Model):
     """One outage of one service. Its state is derived from its instants; see ``state`` and ``review``."""
 
