@@ -7,7 +7,7 @@ leaves one :class:`~reports.models.Act`, with what is needed to take it back.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -139,14 +139,15 @@ def rows_of(incident: Incident) -> list[RegionalOutage]:
 
 def end_of(incident: Incident, rows: Iterable[RegionalOutage]) -> datetime | None:
     """When the last region was over, restored or unknown; ``None`` while one is not."""
-    ends = [row.restored_at or row.unknown_at for row in rows]
-    known = [instant for instant in ends if instant is not None]
-    return max([incident.onset_at, *known]) if known and len(known) == len(ends) else None
+    return _when_all(incident, [row.restored_at or row.unknown_at for row in rows])
 
 
 def back_at(incident: Incident, rows: Iterable[RegionalOutage]) -> datetime | None:
     """When the last region came back; ``None`` where one did not, or nobody knows."""
-    instants = [row.restored_at for row in rows]
+    return _when_all(incident, [row.restored_at for row in rows])
+
+
+def _when_all(incident: Incident, instants: Sequence[datetime | None]) -> datetime | None:
     known = [instant for instant in instants if instant is not None]
     return max([incident.onset_at, *known]) if known and len(known) == len(instants) else None
 

@@ -25,7 +25,7 @@ from reports.incidents.notes import Notes, finite
 from reports.incidents.refs import next_ref
 from reports.incidents.reviewed import site_shift
 from reports.incidents.rows import relapse
-from reports.incidents.timeline import EntryKind
+from reports.incidents.timeline import EntryKind, resolution
 from reports.incidents.whose import Whose
 from reports.models import OPEN, Act, Incident, OutageGroup, RegionalOutage, Relapse, TimelineEntry
 
@@ -299,13 +299,7 @@ class _Pen:
         self.whose.closed(incident)
         # At once, not with the rest: the service's next incident may open in this same minute.
         incident.save(update_fields=["resolved_at"])
-        restored = sum(row.restored_at is not None for row in rows)
-        facts = {
-            "resolved_at": incident.resolved_at.isoformat(),
-            "restored": restored,
-            "unknown": len(rows) - restored,
-        }
-        self.notes.tell(incident, EntryKind.RESOLVED, at, facts=facts, decision=decision)
+        self.notes.tell(incident, EntryKind.RESOLVED, at, facts=resolution(incident, rows), decision=decision)
         log.info("%s resolved", incident.ref)
 
     def _open_again(self, incident: Incident, at: datetime) -> bool:

@@ -372,8 +372,5 @@ def _of_two(
 
 
 def _resolved_again(incident: Incident, at: datetime) -> TimelineEntry:
-    left = rows_of(incident)
-    back = sum(row.restored_at is not None for row in left)
-    assert incident.resolved_at is not None
-    facts = {"resolved_at": incident.resolved_at.isoformat(), "restored": back, "unknown": len(left) - back}
+    facts = timeline.resolution(incident, rows_of(incident))
     return timeline.entry(incident, kind=EntryKind.RESOLVED, at=at, recorded_at=at, facts=facts)

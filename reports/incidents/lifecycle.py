@@ -434,9 +434,7 @@ class _Was:
         """What the timeline has to tell of the whole."""
         resolved_at = self.incident.resolved_at
         if self.resolved_at is None and resolved_at is not None:
-            left = rows_of(self.incident)
-            back = sum(row.restored_at is not None for row in left)
-            facts = {"resolved_at": resolved_at.isoformat(), "restored": back, "unknown": len(left) - back}
+            facts = timeline.resolution(self.incident, rows_of(self.incident))
             return [timeline.entry(self.incident, kind=EntryKind.RESOLVED, at=now, recorded_at=now, facts=facts)]
         if self.resolved_at is not None and resolved_at is None:
             return [timeline.entry(self.incident, kind=EntryKind.REOPENED, at=now, recorded_at=now)]

@@ -20,7 +20,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from reports import formats, regions
-from reports.models import Evidence, Incident, Region, Statement, TimelineEntry
+from reports.models import Evidence, Incident, Region, RegionalOutage, Statement, TimelineEntry
 
 # Regions that one line of the timeline names.
 MOST_NAMED = 6
@@ -104,6 +104,13 @@ def entry(
         statement=statement,
         actor=actor,
     )
+
+
+def resolution(incident: Incident, rows: Sequence[RegionalOutage]) -> dict[str, Any]:
+    """The facts of ``RESOLVED``: ``rows`` are the regions of an incident that is over, without withdrawn ones."""
+    assert incident.resolved_at is not None
+    restored = sum(row.restored_at is not None for row in rows)
+    return {"resolved_at": incident.resolved_at.isoformat(), "restored": restored, "unknown": len(rows) - restored}
 
 
 def text(entry: TimelineEntry) -> str:
