@@ -322,9 +322,8 @@ def unsplit(act: Act, both: dict[int, Incident], *, reason: str, by: User, at: d
     goes_on = is_open(incident) or is_open(part)
     part.regions.update(incident=incident)
     for name in ("onset_at", "detected_at"):
-        if rows.plain(getattr(incident, name)) == act.facts["after"][name]:
-            setattr(incident, name, rows.value_of(act.facts["was"], name))
-        else:
+        # A split moves neither: what is another now was found since.
+        if rows.plain(getattr(incident, name)) != act.facts["was"][name]:
             setattr(incident, name, min(getattr(incident, name), getattr(part, name)))
     as_then = rows.plain(incident.resolved_at) == act.facts["after"]["resolved_at"]
     as_then = as_then and rows.plain(part.resolved_at) == act.facts["part_resolved_at"]
