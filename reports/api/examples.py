@@ -69,6 +69,7 @@ INCIDENT: dict[str, Any] = {
     ],
     "echo_of": None,
     "merged_into": None,
+    "split_from": None,
     "statements": [
         {
             "said_at": "2026-04-03T18:41:00Z",
@@ -76,6 +77,8 @@ INCIDENT: dict[str, Any] = {
             "text": "We know that some people cannot send messages, and are working on it.",
             "url": "https://status.example/incidents/1",
             "region": None,
+            "revised_text": "",
+            "revised_at": None,
         }
     ],
     "evidence": EVIDENCE,

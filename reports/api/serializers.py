@@ -290,13 +290,13 @@ class LeadShape(Shape[Any]):
 class ProviderShape(Shape[Any]):
     """Who runs services."""
 
-    slug = serializers.CharField()
-    name = serializers.CharField()
+    slug = serializers.CharField(help_text="What addresses name it by.")
+    name = serializers.CharField(help_text="What people call it.")
     country = serializers.CharField(allow_blank=True, help_text="ISO 3166-1; empty where none is on record.")
-    homepage = serializers.CharField(allow_blank=True)
+    homepage = serializers.CharField(allow_blank=True, help_text="Its own site; empty where none is on record.")
     status_url = serializers.CharField(allow_blank=True, help_text="Its own status page.")
     services = serializers.ListField(child=serializers.CharField(), help_text="Slugs of what it runs.")
-    lead = LeadShape()
+    lead = LeadShape(help_text="How long before the provider's own word people's reports told of its outages.")
 
 
 # --- incidents --------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, Page, expect
 from pytest_django.fixtures import Settings
 
 from tests.audience.conftest import push_service
@@ -17,7 +17,7 @@ from tests.audience.service import Browser as Keys
 from tests.audience.service import PushService
 from tests.audience.test_mail import Mailbox, html, plain, serving
 from tests.browser.test_accessibility import violations
-from tests.browser.test_back import stored
+from tests.browser.test_back import BACK_AGAIN, delivered, stored
 from tests.browser_fixtures import _answers, free_port, show_new_day, watch_page
 
 __all__ = ["push_service"]
@@ -227,31 +227,6 @@ CLICKED = """async (action) => {
 }"""
 
 
-def delivered(context: BrowserContext, page: Page, message: Any, site: str) -> list[Any]:
-    """Hands ``message`` to the worker by the browser's own tools; what is shown then."""
-    tools = context.new_cdp_session(page)
-    registrations: list[Any] = []
-    tools.on("ServiceWorker.workerRegistrationUpdated", lambda event: registrations.extend(event["registrations"]))
-    tools.send("ServiceWorker.enable")
-    page.wait_for_timeout(300)
-    sent = {"origin": site, "registrationId": registrations[0]["registrationId"], "data": json.dumps(message)}
-    tools.send("ServiceWorker.deliverPushMessage", sent)
-    found: list[Any] = page.evaluate(
-        """async () => {
-          const registration = await navigator.serviceWorker.ready;
-          for (let i = 0; i < 300; i++) {
-            const found = await registration.getNotifications();
-            if (found.length) return found.map((one) => ({ title: one.title, body: one.body, tag: one.tag,
-              actions: (one.actions ?? []).map((each) => [each.action, each.title]) }));
-            await new Promise((done) => setTimeout(done, 100));
-          }
-          return [];
-        }"""
-    )
-    assert found, "nothing was shown"
-    return found
-
-
 def test_this_browser_is_told_votes_by_a_button_and_ends_it(
     site: str, browser: Browser, push_service: PushService
 ) -> None:
@@ -314,27 +289,13 @@ def test_buttons_of_it_is_back_vote_and_a_stray_message_does_nothing(site: str, 
               await navigator.serviceWorker.ready;
             }"""
         )
-        message = {
-            "title": "WhatsApp seems to be back in England.",
-            "body": "Is it back for you?",
-            "since": "2026-11-22T19:40:00+00:00",
-            "sinceText": "Since {time}.",
-            "yes": "Yes, it works again",
-            "no": "No, still down",
-            "tag": "back-whatsapp-GB-ENG",
-            "url": "/services/whatsapp/GB-ENG/",
-            "service": "whatsapp",
-            "region": "GB-ENG",
-            "ids": {"working": "8a0c1f0e-4a6e-4d0e-9a51-3c1b6d0f7a11", "down": "8a0c1f0e-4a6e-4d0e-9a51-3c1b6d0f7a12"},
-            "language": "en",
-        }
-        (shown,) = delivered(context, page, message, site)
+        (shown,) = delivered(context, page, BACK_AGAIN, site)
         assert shown["actions"] == [["working", "Yes, it works again"], ["down", "No, still down"]]
         worker = context.service_workers[0]
         assert worker.evaluate(CLICKED, "down") == {"opened": [], "left": 0}
         assert stored("down") == [(True, "")]
-        delivered(context, page, message, site)
+        delivered(context, page, BACK_AGAIN, site)
         assert worker.evaluate(CLICKED, "") == {"opened": [f"{site}/services/whatsapp/GB-ENG/#back"], "left": 0}
         # A message that would lead elsewhere leads nowhere.
-        delivered(context, page, message | {"url": "https://evil.example/"}, site)
+        delivered(context, page, BACK_AGAIN | {"url": "https://evil.example/"}, site)
         assert worker.evaluate(CLICKED, "")["opened"] == []

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.browser_fixtures import show_new_day, watch_page
 
@@ -225,6 +225,49 @@ def test_notifications_are_asked_for_on_a_click_only_and_a_refusal_is_no_end(
         assert not complaints
 
 
+BACK_AGAIN = {
+    "title": "WhatsApp seems to be back in England.",
+    "body": "Is it back for you?",
+    "since": "2026-11-22T19:40:00+00:00",
+    "sinceText": "Since {time}.",
+    "yes": "Yes, it works again",
+    "no": "No, still down",
+    "tag": "back-whatsapp-GB-ENG",
+    "url": "/services/whatsapp/GB-ENG/",
+    "service": "whatsapp",
+    "region": "GB-ENG",
+    "ids": {"working": "8a0c1f0e-4a6e-4d0e-9a51-3c1b6d0f7a11", "down": "8a0c1f0e-4a6e-4d0e-9a51-3c1b6d0f7a12"},
+    "language": "en",
+}
+"""A message as the site sends it."""
+
+
+def delivered(context: BrowserContext, page: Page, message: Any, site: str, *, times: int = 1) -> list[Any]:
+    """Hands ``message`` to the worker by the browser's own tools, as no push service is at hand; what is shown then."""
+    tools = context.new_cdp_session(page)
+    registrations: list[Any] = []
+    tools.on("ServiceWorker.workerRegistrationUpdated", lambda event: registrations.extend(event["registrations"]))
+    tools.send("ServiceWorker.enable")
+    page.wait_for_timeout(300)
+    sent = {"origin": site, "registrationId": registrations[0]["registrationId"], "data": json.dumps(message)}
+    for _ in range(times):
+        tools.send("ServiceWorker.deliverPushMessage", sent)
+    found: list[Any] = page.evaluate(
+        """async () => {
+          const registration = await navigator.serviceWorker.ready;
+          for (let i = 0; i < 300; i++) {
+            const found = await registration.getNotifications();
+            if (found.length) return found.map((one) => ({ title: one.title, body: one.body, tag: one.tag,
+              actions: (one.actions ?? []).map((each) => [each.action, each.title]) }));
+            await new Promise((done) => setTimeout(done, 100));
+          }
+          return [];
+        }"""
+    )
+    assert found, "nothing was shown"
+    return found
+
+
 def test_the_service_worker_is_at_the_root_and_shows_what_is_pushed(
     scene: None, browser: Browser, live_site: str
 ) -> None:
@@ -239,47 +282,10 @@ def test_the_service_worker_is_at_the_root_and_shows_what_is_pushed(
             }"""
         )
         assert scope == f"{live_site}/"
-        # There is no push service here: the message is handed to the worker by the browser's own tools.
-        tools = context.new_cdp_session(page)
-        registrations: list[Any] = []
-        tools.on("ServiceWorker.workerRegistrationUpdated", lambda event: registrations.extend(event["registrations"]))
-        tools.send("ServiceWorker.enable")
-        page.wait_for_timeout(300)
-        message = {
-            "title": "WhatsApp seems to be back in England.",
-            "body": "Is it back for you?",
-            "since": "2026-11-22T19:40:00+00:00",
-            "sinceText": "Since {time}.",
-            "yes": "Yes, it works again",
-            "no": "No, still down",
-            "tag": "back-whatsapp-GB-ENG",
-            "url": "/services/whatsapp/GB-ENG/",
-            "service": "whatsapp",
-            "region": "GB-ENG",
-            "ids": {"working": "8a0c1f0e-4a6e-4d0e-9a51-3c1b6d0f7a11", "down": "8a0c1f0e-4a6e-4d0e-9a51-3c1b6d0f7a12"},
-            "language": "en",
-        }
-        push = {
-            "origin": live_site,
-            "registrationId": registrations[0]["registrationId"],
-            "data": json.dumps(message),
-        }
-        for _ in range(2):
-            tools.send("ServiceWorker.deliverPushMessage", push)
-        shown = page.evaluate(
-            """async () => {
-              const registration = await navigator.serviceWorker.ready;
-              for (let i = 0; i < 50; i++) {
-                const found = await registration.getNotifications();
-                if (found.length) return found.map((one) => [one.title, one.body, one.tag, one.actions?.length ?? 0]);
-                await new Promise((done) => setTimeout(done, 100));
-              }
-              return [];
-            }"""
-        )
+        shown = delivered(context, page, BACK_AGAIN, live_site, times=2)
         assert len(shown) == 1
-        assert shown[0][0] == message["title"]
-        assert shown[0][1].endswith("Is it back for you?")
+        assert shown[0]["title"] == BACK_AGAIN["title"]
+        assert shown[0]["body"].endswith("Is it back for you?")
         # It keeps nothing, and stands between nobody and the site.
         assert page.evaluate("caches.keys()") == []
         assert not complaints

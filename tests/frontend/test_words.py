@@ -10,7 +10,7 @@ from django.utils import translation
 from frontend import words
 from reports import formats
 from reports.detection.confidence import SIGNS
-from reports.detection.decisions import DecisionKind
+from reports.detection.decisions import REINSTATED, DecisionKind
 from reports.detection.opening import LOWERED_RULES
 
 NOON = datetime(2024, 4, 3, 12, 0, tzinfo=UTC)
@@ -108,9 +108,9 @@ def test_every_sign_of_a_confidence_has_a_name() -> None:
 
 
 def test_every_rule_and_level_that_the_detector_writes_has_a_name() -> None:
-    # What opens a region is told by which of the rules; everything else by the kind of decision.
+    # What opens a region is told by which of the rules, what follows it again by its own; the rest by kind of decision.
     rules = {kind.value for kind in DecisionKind} - {"opened", "echo", "grouped"} | LOWERED_RULES
-    assert rules | {"cell", "pool", "admin"} == set(words.RULE_NAMES)
+    assert rules | {"cell", "pool", "admin", REINSTATED} == set(words.RULE_NAMES)
     assert words.rule_name("pool") == "many regions together"
     assert all(words.level_name(level) != level for level in ("world", "country", "region"))
 

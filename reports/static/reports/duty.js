@@ -3,8 +3,10 @@
 
 const desk = document.querySelector("[data-changes]");
 const news = desk?.querySelector("[data-news]");
-const shown = new Map([...desk.querySelectorAll("[data-incident]")].map((one) => [one.dataset.incident, one.dataset.mark]));
-const seconds = Number(desk.dataset.askAgain);
+const shown = new Map(
+  [...(desk?.querySelectorAll("[data-incident]") ?? [])].map((one) => [one.dataset.incident, one.dataset.mark]),
+);
+const seconds = Number(desk?.dataset.askAgain);
 let tag = null;
 let timer = 0;
 let failures = 0;
@@ -77,9 +79,11 @@ function step(event) {
   next.focus();
 }
 
-document.addEventListener("visibilitychange", () => {
-  clearTimeout(timer);
-  if (!document.hidden) ask();
-});
-desk.addEventListener("keydown", step);
-plan();
+if (desk) {
+  document.addEventListener("visibilitychange", () => {
+    clearTimeout(timer);
+    if (!document.hidden) ask();
+  });
+  desk.addEventListener("keydown", step);
+  plan();
+}
