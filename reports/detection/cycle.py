@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from reports.detection.decisions import (
     Decision,
     DecisionKind,
     Evidence,
+    Fault,
     FloatArray,
     MinuteCounts,
     Topology,
@@ -30,15 +31,6 @@ DETECTOR_VERSION = "1.1"
 HOUR = 60
 TOLD_MINUTES = 20
 """The window of the figures beside a decision that no test of a window took; one of ``WINDOWS``."""
-
-
-@dataclass(frozen=True)
-class Fault:
-    """A mistake of this code or of its state, met at one service (index): what was raised, and during what."""
-
-    service: int
-    during: str
-    error: Exception
 
 
 class Cycle:

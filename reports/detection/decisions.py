@@ -208,3 +208,12 @@ class Decision:
     echo_of: str = ""
     evidence: Evidence | None = None
     siblings: tuple[SiblingCheck, ...] = ()
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A mistake of this code or of its state, met at one service (index): what was raised, and during what."""
+
+    service: int
+    during: str
+    error: Exception

@@ -13,19 +13,20 @@ import numpy as np
 
 from reports.detection import state
 from reports.detection.baseline import Baseline
-from reports.detection.cycle import DETECTOR_VERSION, HOUR, Fault
+from reports.detection.cycle import DETECTOR_VERSION, HOUR
 from reports.detection.decisions import (
     REINSTATED,
     Basis,
     Decision,
     DecisionKind,
+    Fault,
     MinuteCounts,
     Signal,
     SignalKind,
     Topology,
 )
 from reports.detection.following import Following
-from reports.detection.outage import KEPT, OPEN, Incident, Outage
+from reports.detection.outage import KEPT, OPEN, Outage
 from reports.detection.parameters import Parameters
 
 __all__ = ["DETECTOR_VERSION", "Engine", "Parameters"]
@@ -68,7 +69,7 @@ class Engine(Following):
             self._scan(rows)
         for incident in list(self.incidents.values()):
             if not self._guarded(incident.service, "following", partial(self._follow, incident)):
-                self._let_go(incident)
+                self.let_go(incident.service)
         if minute % HOUR == 0:
             self._tidy()
         return self._decisions
@@ -85,13 +86,19 @@ class Engine(Following):
             return False
         return True
 
-    def _let_go(self, incident: Incident) -> None:
-        """Ends an incident that cannot be followed: nothing is known of its regions. What goes on is found anew."""
+    def let_go(self, service: int) -> list[Decision]:
+        """Ends the incident of a service that cannot be followed: nothing is known of its regions. What goes on is
+        found anew. The decisions, which those of the last minute now end with.
+        """
+        incident = self.incidents.pop(service, None)
+        if incident is None:
+            return []
         for outage in incident.open_regions():
             outage.state, outage.declared = "forgotten", self._now
             self.down[self._cell(outage)] = 0
-        self.incidents.pop(incident.service, None)
-        self._decisions.append(self._about(incident, DecisionKind.RESOLVED))
+        end = self._about(incident, DecisionKind.RESOLVED)
+        self._decisions.append(end)
+        return [end]
 
     def save(self) -> bytes:
         """Everything needed to go on, keyed by slugs and codes."""

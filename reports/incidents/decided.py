@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import Min, Q, QuerySet
 
 from reports.clock import instant_of
 from reports.detection.calibration import shifted
 from reports.detection.confidence import signs_of
-from reports.detection.decisions import REINSTATED, Decision, DecisionKind, SiblingCheck
+from reports.detection.decisions import REINSTATED, Decision, DecisionKind, Fault, SiblingCheck
 from reports.incidents import kinship
 from reports.incidents.acting import is_open
 from reports.incidents.cells import Cells
@@ -35,14 +35,43 @@ log = logging.getLogger(__name__)
 UNSAID_CONFIDENCE = 0.5
 
 
-def apply(decisions: Sequence[Decision], *, cells: Cells, now: datetime) -> None:
+def apply(decisions: Sequence[Decision], *, cells: Cells, now: datetime) -> list[Fault]:
     """Writes what the engine decided at the end of one minute, in the engine's order, in one transaction.
 
     ``cells`` is what the decisions' indices refer to. Decisions about a rejected incident change nothing but its end;
     those about a merged one are the other's, and those about a region that was split off are the part's.
+
+    Where something cannot be written, nothing of that service is, and everything of the others: the faults say what.
+    A database that is away, or that wants the transaction repeated, is no fault of a service and is raised.
     """
     if not decisions:
-        return
+        return []
+    of_service: dict[int, list[Decision]] = {}
+    for decision in decisions:
+        of_service.setdefault(decision.service, []).append(decision)
+    every = _unwritten(decisions, cells=cells, now=now)
+    if every is None:
+        return []
+    faults = []
+    for service, own in of_service.items():
+        error = every if len(of_service) == 1 else _unwritten(own, cells=cells, now=now)
+        if error is not None:
+            faults.append(Fault(service, "writing", error))
+    return faults
+
+
+def _unwritten(decisions: Sequence[Decision], *, cells: Cells, now: datetime) -> Exception | None:
+    """Writes them; or nothing of them, and why."""
+    try:
+        _write(decisions, cells=cells, now=now)
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception as error:
+        return error
+    return None
+
+
+def _write(decisions: Sequence[Decision], *, cells: Cells, now: datetime) -> None:
     with transaction.atomic():
         pen = _Pen(cells, now)
         pen.read(decisions)

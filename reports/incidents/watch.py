@@ -8,7 +8,7 @@ the stored state is read only where that memory is not the newest.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
@@ -25,6 +25,7 @@ from reports.detection.decisions import (
     NETWORK_KINDS,
     Decision,
     DecisionKind,
+    Fault,
     IntArray,
     MinuteCounts,
     Signal,
@@ -240,7 +241,7 @@ def _judge(held: _Held, span: _Span, *, now: datetime) -> int:
     for minute_counts in _minutes(rows, held.cells, first, end):
         signals = words.due(minute_counts.minute)
         decisions = _stepped(held, minute_counts, signals)
-        decided.apply(decisions, cells=held.cells, now=now)
+        _write(held, decisions, now=now)
         _note_peaks(held, minute_counts.minute)
         total += len(decisions)
     words.heeded(now)
@@ -250,10 +251,22 @@ def _judge(held: _Held, span: _Span, *, now: datetime) -> int:
 def _stepped(held: _Held, minute_counts: MinuteCounts, signals: Sequence[Signal] = ()) -> list[Decision]:
     """What the engine decides of one minute. An incident that it could not follow is told, and ends."""
     decisions = held.engine.step(minute_counts, signals)
-    for fault in held.engine.faults:
+    _tell(held, held.engine.faults)
+    return decisions
+
+
+def _write(held: _Held, decisions: Sequence[Decision], *, now: datetime) -> None:
+    """Writes what was decided. An incident that cannot be written is told and let go of, and stops no other."""
+    faults = decided.apply(decisions, cells=held.cells, now=now)
+    _tell(held, faults)
+    for fault in faults:
+        _tell(held, decided.apply(held.engine.let_go(fault.service), cells=held.cells, now=now))
+
+
+def _tell(held: _Held, faults: Iterable[Fault]) -> None:
+    for fault in faults:
         slug = held.cells.topology.services[fault.service]
         log.error("detection failed at %s (%s); other services go on", slug, fault.during, exc_info=fault.error)
-    return decisions
 
 
 def _minutes(rows: CountRows, cells: Cells, first: int, end: int) -> Iterator[MinuteCounts]:
@@ -372,8 +385,8 @@ def _warm_up(held: _Held, watched: int, *, now: datetime) -> None:
     going_on = {incident.key for incident in held.engine.incidents.values()}
     for minute in sorted({decision.decided for decision in decisions}):
         of_minute = [d for d in decisions if d.decided == minute and d.incident in going_on]
-        decided.apply(of_minute, cells=held.cells, now=now)
-    decided.apply(_lost(held, watched), cells=held.cells, now=now)
+        _write(held, of_minute, now=now)
+    _write(held, _lost(held, watched), now=now)
 
 
 def _lost(held: _Held, minute: int) -> list[Decision]:

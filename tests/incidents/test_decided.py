@@ -81,9 +81,9 @@ class Teller:
 
     def tell(self, *decisions: Decision) -> None:
         now = self.world.at(max(d.decided for d in decisions) - ZERO + 1.1)
-        decided.apply(decisions, cells=self.cells, now=now)
+        assert decided.apply(decisions, cells=self.cells, now=now) == []
         once = everything()
-        decided.apply(decisions, cells=self.cells, now=now)
+        assert decided.apply(decisions, cells=self.cells, now=now) == []
         assert everything() == once
 
     def opened(self, minute: int = 10, region: str = "GB-ENG", **more: Any) -> None:

@@ -106,6 +106,38 @@ def test_every_figure_of_a_decision_is_kept_as_evidence(failing: World) -> None:
     assert restored.evidence.working > 0
 
 
+def test_what_cannot_be_written_of_one_service_stops_no_other(
+    lived_in: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    lived_in.outage("whatsapp", "GB-ENG", start=10, end=90, rate=12, votes=3)
+    lived_in.outage("att", "GB-ENG", start=10, end=60, rate=12, votes=3)
+    # As a mistake of ours would: what is decided of WhatsApp breaks a rule of the tables.
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            CREATE FUNCTION refused() RETURNS trigger LANGUAGE plpgsql AS $$
+              BEGIN RAISE EXCEPTION 'refused' USING ERRCODE = 'check_violation'; END $$
+            """
+        )
+        cursor.execute(
+            f"""
+            CREATE TRIGGER refused BEFORE INSERT ON reports_incident FOR EACH ROW
+            WHEN (NEW.service_id = {lived_in.services["whatsapp"]}) EXECUTE FUNCTION refused()
+            """
+        )
+    watch_until(lived_in, 30.2)
+    assert [incident.service.slug for incident in Incident.objects.all()] == ["att"]
+    assert "detection failed at whatsapp (writing); other services go on" in caplog.text
+    with connection.cursor() as cursor:
+        cursor.execute("DROP FUNCTION refused CASCADE")
+    watch_until(lived_in, 200.2, first=31.2, step=5)
+    # What still goes on is found anew, and followed to its end; so was the other.
+    for slug, end in (("whatsapp", 90), ("att", 60)):
+        (incident,) = Incident.objects.filter(service__slug=slug)
+        assert near(incident.regions.get(region_code="GB-ENG").restored_at, lived_in.at(end))
+        assert incident.resolved_at is not None
+
+
 @pytest.fixture
 def undisturbed(failing: World) -> dict[str, Any]:
     """What one process decides that lives on through ninety minutes; it leaves no trace."""
