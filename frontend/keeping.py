@@ -23,12 +23,9 @@ import json
 import re
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from datetime import datetime
-from hashlib import blake2b
 from typing import Any
 from urllib.parse import urlencode
 
-import brotli
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.http.response import HttpResponseBase
 from django.template.loader import render_to_string
@@ -41,15 +38,14 @@ from frontend import snapshot
 from frontend.deltas import edits
 from frontend.places import guessed_country
 from reports import clock
+from reports.audience import ready
+from reports.audience.ready import Body
 from reports.status import snapshots
 from reports.status.shelf import Shelf
 
 # A longer query is nobody's but somebody's who wants to fill the memory.
 LONGEST_QUERY = 200
-# As the middleware that compresses the rest.
-COMPRESS_FROM = 200
-COMPRESSIBLE = ("text/", "image/svg", "application/json", "application/atom", "application/vnd.outagemap")
-BROTLI_QUALITY = 5
+COMPRESSIBLE = ("text/", "image/svg", "application/json", "application/atom")
 # In each process: some thousand versions, compressed, and what changed between two of them.
 MOST_FORMER_BYTES = 24 * 2**20
 MOST_DELTA_BYTES = 8 * 2**20
@@ -64,29 +60,18 @@ NOTES_BEGIN = b'<p class="note" data-connection'
 
 @dataclass(frozen=True)
 class Finished:
-    """A page as it goes out, in each encoding."""
+    """A page as it goes out."""
 
-    body: bytes
-    gzipped: bytes | None
-    brotlied: bytes | None
-    name: str
-    """Of the content: the tag of each encoding is made of it."""
+    body: Body
     headers: tuple[tuple[str, str], ...]
-    made_at: datetime
 
     def answer(self, request: HttpRequest) -> HttpResponse:
         """The page in the best encoding that the reader takes, or 304 where they have it."""
-        taken = request.META.get("HTTP_ACCEPT_ENCODING", "")
-        encoding, body = "", self.body
-        if self.brotlied is not None and "br" in taken:
-            encoding, body = "br", self.brotlied
-        elif self.gzipped is not None and "gzip" in taken:
-            encoding, body = "gzip", self.gzipped
-        # Two encodings of one page are two representations: a strong tag is never that of both.
-        tag = f'"{self.name}-{encoding}"' if encoding else f'"{self.name}"'
+        body, encoding = self.body.best(request.META.get("HTTP_ACCEPT_ENCODING", ""))
+        tag = self.body.tag(encoding)
         known = request.META.get("HTTP_IF_NONE_MATCH", "")
         # Who put the page together from what changed knows no tag of an encoding.
-        same = known and (_knows(known, tag) or _knows(known, f'"{self.name}{TOGETHER}"'))
+        same = known and (_knows(known, tag) or _knows(known, f'"{self.body.name}{TOGETHER}"'))
         response = HttpResponse(status=304) if same else HttpResponse(body)
         for header, value in self.headers:
             response.headers[header] = value
@@ -156,7 +141,7 @@ class Kept:
         if found is None:
             return None
         if version := self._version(request, found):
-            found = _deltas.at_hand((version, found.name), None)
+            found = _deltas.at_hand((version, found.body.name), None)
         return None if found is None else found.answer(request)
 
     def former(self, request: HttpRequest) -> HttpResponse | None:
@@ -171,11 +156,9 @@ class Kept:
             # After a restart: the copy on the disk, which says from when it is.
             copied = snapshot.file(request.path_info) if request.path_info.endswith("/") else None
             return None if copied is None else HttpResponse(copied, headers={"Cache-Control": "no-store"})
-        body = found.body
+        body, made_at = found.body.plain, found.body.made_at
         if NOTES_BEGIN in body:
-            said = render_to_string(
-                "frontend/_from_then.html", {"at": found.made_at, "now": clock.at_hand() or found.made_at}
-            )
+            said = render_to_string("frontend/_from_then.html", {"at": made_at, "now": clock.at_hand() or made_at})
             body = body.replace(NOTES_BEGIN, said.encode() + NOTES_BEGIN, 1)
         response = HttpResponse(body)
         for header, value in found.headers:
@@ -186,13 +169,14 @@ class Kept:
     def _remembered(self, request: HttpRequest, made: Finished) -> Finished:
         """A page that somebody will name as the version that they have."""
         if self._followed:
-            _former.get((self._name, request.path, made.name), None, lambda: made.gzipped or gzip.compress(made.body))
+            page = made.body
+            _former.get((self._name, request.path, page.name), None, lambda: page.gzipped or gzip.compress(page.plain))
         return made
 
     def _version(self, request: HttpRequest, found: Finished) -> _Version | None:
         """The version that the reader has, where it is another one than ``found`` and known here."""
         since = request.GET.get("since", "") if self._followed else ""
-        if since == found.name or not _NAME.fullmatch(since):
+        if since == found.body.name or not _NAME.fullmatch(since):
             return None
         version = self._name, request.path, since
         return version if _former.at_hand(version, None) else None
@@ -205,7 +189,7 @@ class Kept:
         former = _former.at_hand(version, None)
         if former is None:
             return None
-        return _deltas.get((version, found.name), None, lambda: _delta(version[-1], former, found))
+        return _deltas.get((version, found.body.name), None, lambda: _delta(version[-1], former, found))
 
     def _asked(self, request: HttpRequest) -> _Asked | None:
         if request.method not in {"GET", "HEAD"}:
@@ -267,28 +251,18 @@ def keep(
 
 def _delta(since: str, former: bytes, found: Finished) -> Finished:
     """What changed between the two; ``found`` itself where that is no less."""
-    changed = edits(gzip.decompress(former), found.body)
-    told = {"since": since, "name": found.name, "bytes": len(found.body), "edits": changed}
-    body = json.dumps(told, separators=(",", ":"), ensure_ascii=False).encode()
-    made = _packed(body, f"{found.name}.{since}", {**dict(found.headers), "Content-Type": DELTA}, found.made_at)
-    return made if len(made.brotlied or body) < len(found.brotlied or found.body) else found
+    page = found.body
+    changed = edits(gzip.decompress(former), page.plain)
+    told = {"since": since, "name": page.name, "bytes": len(page.plain), "edits": changed}
+    content = json.dumps(told, separators=(",", ":"), ensure_ascii=False).encode()
+    made = ready.body(content, name=f"{page.name}.{since}", made_at=page.made_at)
+    if len(made.best("br")[0]) >= len(page.best("br")[0]):
+        return found
+    return Finished(made, tuple({**dict(found.headers), "Content-Type": DELTA}.items()))
 
 
 def _finished(response: HttpResponse) -> Finished:
     patch_vary_headers(response, ["Accept-Encoding"])
     del response.headers["ETag"]
-    name = blake2b(response.content, digest_size=12).hexdigest()
-    return _packed(response.content, name, dict(response.headers.items()), clock.now())
-
-
-def _packed(body: bytes, name: str, headers: dict[str, str], made_at: datetime) -> Finished:
-    worth_it = len(body) >= COMPRESS_FROM and headers.get("Content-Type", "").startswith(COMPRESSIBLE)
-    return Finished(
-        body=body,
-        # As small as it gets: made once, sent to many.
-        gzipped=gzip.compress(body, 9, mtime=0) if worth_it else None,
-        brotlied=brotli.compress(body, quality=BROTLI_QUALITY) if worth_it else None,
-        name=name,
-        headers=tuple(headers.items()),
-        made_at=made_at,
-    )
+    compressible = response.headers.get("Content-Type", "").startswith(COMPRESSIBLE)
+    return Finished(ready.body(response.content, compressible=compressible), tuple(response.headers.items()))

@@ -24,8 +24,9 @@ from reports.status import snapshots
 
 # As in the compressing middleware, which would turn the strong validator of what it compresses into a weak one.
 COMPRESS_FROM = 200
-# As small as gzip at its best, in the time that gzip takes here.
-BROTLI_QUALITY = 4
+# Made once, sent to many: a little better than gzip at its best, in the time that takes.
+BROTLI_QUALITY = 5
+GZIP_LEVEL = 9
 # A longer query or `Accept` is nobody's but somebody's who wants to fill the memory.
 LONGEST = 500
 MOST_ADDRESSES = 20_000
@@ -38,7 +39,7 @@ Asked = ParamSpec("Asked")
 
 @dataclass(frozen=True)
 class Body:
-    """One answer in every encoding."""
+    """One answer or page in every encoding."""
 
     plain: bytes
     gzipped: bytes | None
@@ -55,17 +56,22 @@ class Body:
             return self.gzipped, "gzip"
         return self.plain, ""
 
+    def tag(self, encoding: str) -> str:
+        """The entity tag of the body in that encoding: two of them are two representations, and a strong tag is never
+        that of both."""
+        return f'"{self.name}-{encoding}"' if encoding else f'"{self.name}"'
 
-def body(plain: bytes) -> Body:
-    """The answer whose bytes are ``plain``."""
-    worth_it = len(plain) >= COMPRESS_FROM
+
+def body(plain: bytes, *, name: str = "", made_at: datetime | None = None, compressible: bool = True) -> Body:
+    """The answer whose bytes are ``plain``, named by its content and made now, unless something else is said."""
+    worth_it = compressible and len(plain) >= COMPRESS_FROM
     return Body(
         plain=plain,
         # Without the time in its header, so that equal content has equal bytes and the validator may be a strong one.
-        gzipped=gzip.compress(plain, 6, mtime=0) if worth_it else None,
+        gzipped=gzip.compress(plain, GZIP_LEVEL, mtime=0) if worth_it else None,
         brotlied=brotli.compress(plain, quality=BROTLI_QUALITY) if worth_it else None,
-        name=hashlib.blake2b(plain, digest_size=12).hexdigest(),
-        made_at=clock.now(),
+        name=name or hashlib.blake2b(plain, digest_size=12).hexdigest(),
+        made_at=made_at or clock.now(),
     )
 
 
@@ -137,8 +143,7 @@ class Kind:
 def answered(request: HttpRequest, found: Body, kind: Kind, *, age: timedelta | None = None) -> HttpResponseBase:
     """The body in the best encoding that is taken, or a 304 where it is known already."""
     content, encoding = found.best(request.headers.get("Accept-Encoding", ""))
-    # Two encodings are two representations: a strong validator is never that of both.
-    tag = f'"{found.name}-{encoding}"' if encoding else f'"{found.name}"'
+    tag = found.tag(encoding)
     response = HttpResponse(content, content_type=kind.content_type)
     response["ETag"] = tag
     response["Cache-Control"] = f"public, max-age={kind.fresh_seconds}, stale-if-error=600"

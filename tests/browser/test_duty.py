@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -137,21 +137,21 @@ def test_a_hidden_page_asks_nothing_and_one_that_is_signed_out_says_so(browser_p
 
 
 @pytest.mark.parametrize("width", [390, 1280])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_page_breaks_no_rule_of_axe(
-    scene: None, browser: Browser, live_site: str, scheme: Literal["light", "dark"], width: int
-) -> None:
-    from tests.browser.test_accessibility import violations
+def test_the_page_breaks_no_rule_of_axe(scene: None, browser: Browser, live_site: str, width: int) -> None:
+    from tests.browser.test_accessibility import darken, violations
     from tests.browser_fixtures import watch_page
 
     with browser.new_context(
-        base_url=live_site, viewport={"width": width, "height": 900}, color_scheme=scheme, reduced_motion="reduce"
+        base_url=live_site, viewport={"width": width, "height": 900}, color_scheme="light", reduced_motion="reduce"
     ) as context:
         page = context.new_page()
         complaints = watch_page(page, live_site)
         sign_in(page)
         assert page.locator("article[data-incident]").count()
         page.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
+        complaints += violations(page)
+        # Its charts and maps are other images in the dark.
+        darken(page)
         complaints += violations(page)
         assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert not complaints, "\n".join(complaints)

@@ -15,7 +15,7 @@ from uuid import uuid4
 import numpy as np
 from django.core.management import call_command
 
-from reports import clock
+from reports import clock, counts
 from reports.detection import baseline as baselines
 from reports.incidents import timeline
 from reports.incidents.timeline import EntryKind
@@ -31,7 +31,6 @@ from reports.models import (
     Region,
     RegionalOutage,
     Relapse,
-    ReportCount,
     Service,
     Statement,
     TimelineEntry,
@@ -160,20 +159,20 @@ class _Counts:
             self.rows[key] = self.rows.get(key, 0) + 1
 
     def write(self) -> None:
-        ReportCount.objects.bulk_create(
-            [
-                ReportCount(
-                    minute=minute,
-                    service=self.service,
-                    region_id=region,
-                    kind=kind,
-                    problem_key=problem,
-                    reports=reports,
-                    networks=reports,
-                )
-                for (minute, region, kind, problem), reports in self.rows.items()
-            ],
-            batch_size=5000,
+        minute, region, kind, problem = np.array([(clock.minute_of(at), *rest) for at, *rest in self.rows]).T
+        reports = np.array(list(self.rows.values()))
+        service = np.full_like(reports, self.service.pk)
+        counts.copy_history(
+            counts.Additions(
+                minute=minute,
+                service_id=service,
+                region_id=region,
+                kind=kind,
+                problem=problem,
+                reports=reports,
+                networks=reports,
+                service_networks=reports,
+            )
         )
 
 
@@ -201,18 +200,18 @@ def _lay_ordinary_counts(now: datetime, chance: random.Random) -> None:
         service = Service.objects.filter(slug=slug).first()
         if service is None:
             continue
-        counts = _Counts(service, list(service.category.problems.all()))
+        day = _Counts(service, list(service.category.problems.all()))
         for country, peak in PEAKS.items():
             region = Region.objects.get(code=country)
             for minutes in range(1, 24 * 60 + 1):
-                counts.add(now - minutes * MINUTE, region, Kind.DOWN, _poisson(chance, peak * size * 0.012), chance)
-        counts.write()
+                day.add(now - minutes * MINUTE, region, Kind.DOWN, _poisson(chance, peak * size * 0.012), chance)
+        day.write()
 
 
 def _lay_counts(
     service: Service, onset: datetime, now: datetime, places: list[Place], chance: random.Random, *, size: float
 ) -> None:
-    counts = _Counts(service, list(service.category.problems.all()))
+    day = _Counts(service, list(service.category.problems.all()))
     for place in places:
         peak = PEAKS[place.country] * place.share * size
         for minutes in range(place.down, int((now - onset) / MINUTE)):
@@ -223,11 +222,11 @@ def _lay_counts(
             fallen = 1.0 if left > 0 else math.exp(left / 9)
             down = _poisson(chance, peak * rising * tired * fallen)
             # One minute is one row for a region, whoever wrote ordinary counts into its country.
-            counts.add(onset + minutes * MINUTE, place.region, Kind.DOWN, down, chance)
+            day.add(onset + minutes * MINUTE, place.region, Kind.DOWN, down, chance)
             if left <= 0:
                 works = _poisson(chance, peak * 0.3 * math.exp(left / 25))
-                counts.add(onset + minutes * MINUTE, place.region, Kind.WORKING, works, chance)
-    counts.write()
+                day.add(onset + minutes * MINUTE, place.region, Kind.WORKING, works, chance)
+    day.write()
 
 
 def _evidence(
