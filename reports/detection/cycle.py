@@ -148,17 +148,14 @@ class Cycle:
         return self._networks(service, region, window)
 
     def _sum(self, service: int, region: int, window: int, name: str) -> int | None:
-        total, known = 0, False
-        for past in list(self.recent.minutes)[-window:]:
-            values = getattr(past, name)
-            if values is None:
-                continue
-            known = True
-            hit = past.cells // self.regions == service
-            if hit.any():
-                inside = (self.tree.lineage[past.cells[hit] % self.regions] == region).any(axis=1)
-                total += int(values[hit][inside].sum())
-        return total if known else None
+        told = self.recent.told(name)
+        first = max(len(self.recent.minutes) - window, 0)
+        if told.last < first:
+            return None
+        begin = np.searchsorted(told.at, first)
+        hit = begin + np.flatnonzero(told.service[begin:] == service)
+        inside = (self.tree.lineage[told.region[hit]] == region).any(axis=1)
+        return int(told.values[hit][inside].sum())
 
     def _working(self, service: int, region: int, window: int) -> int:
         return self._sum(service, region, window, "working") or 0

@@ -46,6 +46,18 @@ class Minute:
     working_networks: IntArray | None = None
 
 
+@dataclass(frozen=True)
+class Told:
+    """One field of the minutes kept, one after the other: ``at`` is the position of the minute in them, ``last`` that
+    of the latest one in which the field was recorded, -1 where it was in none."""
+
+    at: IntArray
+    service: IntArray
+    region: IntArray
+    values: IntArray
+    last: int
+
+
 def _ring_weights() -> Float32Array:
     """(phase, column, window): 1 where the column lies in the window that ends with the phase's minute.
 
@@ -69,6 +81,7 @@ class Recent:
         self.services = len(baseline.topology.services) + 1
         self.row_of = np.full(self.services * self.regions, -1, dtype=np.int32)
         self.minutes: deque[Minute] = deque(maxlen=SPAN)
+        self._told: dict[str, Told] = {}
         self.used = 0
         self._allocate(256)
         self.adopt(baseline)
@@ -206,6 +219,7 @@ class Recent:
                 counts.working_networks,
             )
         )
+        self._told.clear()
         if minute % SEGMENT == 0:
             self._turn(minute)
         reported = counts.reports > 0
@@ -218,6 +232,24 @@ class Recent:
         self.counts[rows, column] = totals
         self.last[rows] = minute
         return rows, totals
+
+    def told(self, name: str) -> Told:
+        """The field ``name`` of the minutes kept: gathered once a minute, as an outage of a thousand regions asks for
+        it thousands of times."""
+        if name not in self._told:
+            values = [getattr(past, name) for past in self.minutes]
+            known = [at for at, column in enumerate(values) if column is not None]
+            none = [np.zeros(0, dtype=np.int64)]
+            cells = np.concatenate([self.minutes[at].cells for at in known] or none)
+            service, region = np.divmod(cells, self.regions)
+            self._told[name] = Told(
+                at=np.repeat(np.array(known, dtype=np.int64), [len(values[at]) for at in known]),
+                service=service,
+                region=region,
+                values=np.concatenate([values[at] for at in known] or none),
+                last=known[-1] if known else -1,
+            )
+        return self._told[name]
 
     def sums(self, rows: IntArray, minute: int) -> Float32Array:
         """Reports of ``rows`` in each window ending with ``minute``, (rows x windows + 1); exact below 2**24."""
