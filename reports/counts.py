@@ -7,9 +7,10 @@ counts what was reported at exactly that region: whoever wants a country passes 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Self
 
 import numpy as np
 from django.db import transaction
@@ -39,6 +40,12 @@ class Additions:
     reports: Integers
     networks: Integers
     service_networks: Integers
+
+    @classmethod
+    def down(cls, minute: Integers, service_id: Integers, region_id: Integers, reports: Integers) -> Self:
+        """Reports that nobody said more of, each from a network of its own: as modelled history has them."""
+        nothing = np.zeros_like(minute)
+        return cls(minute, service_id, region_id, nothing, nothing, reports, reports, reports)
 
 
 @dataclass(frozen=True)
@@ -158,13 +165,14 @@ def _copy(cursor: Cursor, rows: Additions) -> None:
     )
 
 
-def copy_history(rows: Additions) -> None:
+def copy_history(parts: Iterable[Additions]) -> None:
     """Writes the counts of minutes that have none yet, in bulk: a million rows take a few seconds.
 
     For history that was recorded or modelled elsewhere. Raises ``IntegrityError`` where a row exists already.
     """
     with transaction.atomic(), binary.reading() as cursor:
-        _copy(cursor, rows)
+        for rows in parts:
+            _copy(cursor, rows)
     with binary.reading() as cursor:
         # Or the planner goes on to think that the table is empty until the server gets round to looking.
         cursor.execute("ANALYZE reports_reportcount")

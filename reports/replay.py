@@ -77,24 +77,17 @@ def load_history(scenario: Scenario, cast: Cast) -> int:
     service_id = np.array([services[service.slug] for service in cast.services])
     region_id = np.array([ids[area.code] for area in cast.areas])
     written = 0
-    with transaction.atomic():
+
+    def ordinary() -> Iterator[counts.Additions]:
+        nonlocal written
         for drawn in scenarios.draw_history(scenario, services=cast.services, areas=cast.areas):
             cells = np.stack([drawn.second // 60, service_id[drawn.service], region_id[drawn.region]])
             (minute, service, region), reports = np.unique(cells, axis=1, return_counts=True)
-            nothing = np.zeros_like(minute)
-            counts.copy_history(
-                counts.Additions(
-                    minute=minute,
-                    service_id=service,
-                    region_id=region,
-                    kind=nothing,
-                    problem=nothing,
-                    reports=reports,
-                    networks=reports,
-                    service_networks=reports,
-                )
-            )
             written += len(drawn.second)
+            yield counts.Additions.down(minute, service, region, reports)
+
+    with transaction.atomic():
+        counts.copy_history(ordinary())
         watch.refit(now=scenario.start)
         # In the same transaction: the clock's row is also the mark that the history is there, and fitted.
         _set_clock(scenario, at=scenario.start, sent_until=scenario.start, speed=0)

@@ -169,10 +169,10 @@ def test_the_earliest_minute_is_known(stored: None):
 
 
 def test_history_is_copied_as_it_is(db: None):
-    counts.copy_history(additions())
+    counts.copy_history([additions()])
     assert sum(ReportCount.objects.values_list("reports", flat=True)) == sum(row[5] for row in ROWS)
     with pytest.raises(IntegrityError), transaction.atomic():
-        counts.copy_history(additions(ROWS[:1]))
+        counts.copy_history([additions(ROWS[:1])])
     # And what comes after it adds to it.
     add()
     assert sum(ReportCount.objects.values_list("reports", flat=True)) == 2 * sum(row[5] for row in ROWS)
@@ -185,7 +185,7 @@ def test_a_long_history_is_copied_and_read_quickly(db: None):
     ones = np.ones(size, dtype=np.int64)
     rows = Additions(FIRST + numbers // 100, numbers % 100, ones * 7, ones * 0, ones * 0, ones * 2, ones, ones)
     began = time.monotonic()
-    counts.copy_history(rows)
+    counts.copy_history([rows])
     found = counts.minutes(FIRST, FIRST + size)
     assert len(found.minute) == size
     assert found.reports.sum() == 2 * size

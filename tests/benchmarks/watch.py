@@ -82,19 +82,10 @@ def _count(services: list[int], regions: list[int], active: int, *, minutes: int
     span = np.arange(-HISTORY_MINUTES, minutes)
     cell = np.concatenate([random.choice(len(weight), active, replace=False, p=weight) for _ in span])
     service, region = np.divmod(cell, len(regions))
-    nothing = np.zeros_like(cell)
+    minute = minute_of(START) + np.repeat(span, active)
     reports = 1 + random.poisson(0.3, len(cell))
     counts.copy_history(
-        counts.Additions(
-            minute=minute_of(START) + np.repeat(span, active),
-            service_id=np.array(services)[service],
-            region_id=np.array(regions)[region],
-            kind=nothing,
-            problem=nothing,
-            reports=reports,
-            networks=reports,
-            service_networks=reports,
-        )
+        [counts.Additions.down(minute, np.array(services)[service], np.array(regions)[region], reports)]
     )
 
 

@@ -162,18 +162,7 @@ class _Counts:
         minute, region, kind, problem = np.array([(clock.minute_of(at), *rest) for at, *rest in self.rows]).T
         reports = np.array(list(self.rows.values()))
         service = np.full_like(reports, self.service.pk)
-        counts.copy_history(
-            counts.Additions(
-                minute=minute,
-                service_id=service,
-                region_id=region,
-                kind=kind,
-                problem=problem,
-                reports=reports,
-                networks=reports,
-                service_networks=reports,
-            )
-        )
+        counts.copy_history([counts.Additions(minute, service, region, kind, problem, reports, reports, reports)])
 
 
 def _poisson(chance: random.Random, mean: float) -> int:
