@@ -11,8 +11,9 @@ from typing import Any
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.db.models import BigIntegerField, Case, Count, Exists, F, OuterRef, Q, QuerySet, Subquery, Sum, Value, When
+from django.db.models import Case, Count, F, OuterRef, Q, QuerySet, Subquery, Value, When
 from django.db.models.functions import Coalesce
+from django.forms import Media
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -23,6 +24,7 @@ from reports.admin.forms import ActForm
 from reports.admin.readonly import ReadOnlyAdmin
 from reports.incidents import timeline, undo
 from reports.models import OPEN, Evidence, Incident, RegionalOutage, Statement, TimelineEntry
+from reports.status.choosing import inhabitants
 
 # Rows of evidence, regions and timeline on the page; the rest is in lists of their own.
 MOST_ROWS = 200
@@ -90,25 +92,19 @@ class IncidentAdmin(Acting):
     show_full_result_count = False
     actions = ("confirm_selected",)
 
+    @property
+    def media(self) -> Media:
+        """A reference is one word in the list: the sheet says so."""
+        return Media(css={"all": ["reports/admin.css"]})
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[Incident]:
         """Incidents with what the list is ordered by and shows."""
         affected = RegionalOutage.objects.filter(_AFFECTED, incident=OuterRef("pk")).order_by()
-        above = RegionalOutage.objects.filter(_AFFECTED, incident=OuterRef("incident")).filter(
-            Q(region=OuterRef("region__parent"))
-            | Q(region=OuterRef("region__parent__parent"))
-            | Q(region=OuterRef("region__parent__parent__parent"))
-        )
-        # Nobody twice: a region within one that is affected as a whole adds nobody.
-        people = affected.filter(~Exists(above)).values("incident").annotate(n=Sum("region__population")).values("n")
         number = affected.values("incident").annotate(n=Count("pk")).values("n")
         incidents: QuerySet[Incident] = super().get_queryset(request)
         return incidents.annotate(
             is_waiting=Case(When(_WAITING, then=Value(1)), default=Value(0)),
-            people_affected=Case(
-                When(_WAITING, then=Coalesce(Subquery(people), Value(0, output_field=BigIntegerField()))),
-                default=Value(0),
-                output_field=BigIntegerField(),
-            ),
+            people_affected=Case(When(_WAITING, then=inhabitants(_AFFECTED)), default=Value(0)),
             number_affected=Coalesce(Subquery(number), Value(0)),
         )
 
@@ -195,7 +191,6 @@ class IncidentAdmin(Acting):
             "confidence": percent(incident.confidence),
             "acts": self.offered(request, incident, filled=filled),
             "may_undo": request.user.has_perm("reports.change_incident"),
-            "chart": reverse("incident-chart", args=[incident.ref]),
             "public": reverse("incident", args=[incident.ref]),
             "regions": regions.order_by(F("restored_at").desc(nulls_first=True), "onset_at", "region_code")[:MOST_ROWS],
             "regions_number": regions.count(),

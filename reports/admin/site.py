@@ -48,6 +48,15 @@ def keyed_address(request: HttpRequest) -> str:
     return str(IPv6Address(b"\xfd" + name[:15]))
 
 
+_APP_NAMES = {
+    "reports": "Outages",
+    "auth": "Who may do what",
+    "axes": "Attempts to sign in",
+    "otp_totp": "Second factor: apps that show a code",
+    "otp_static": "Second factor: recovery codes",
+}
+
+
 class SignInForm(AdminAuthenticationForm):
     """Name, password, and the code of the second factor for whoever has set one up."""
 
@@ -125,6 +134,13 @@ class Desk(admin.AdminSite):
         """Django's, the page of the second factor, and that of whoever is on duty."""
         on_duty = [path("reports/incident/", include(duty.urls(self.get_model_admin(Incident))))]
         return [path("two-factor/", self.two_factor, name="two_factor"), *on_duty, *super().get_urls()]
+
+    def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
+        """Django's, with names that say what the libraries are for."""
+        found = super().get_app_list(request, app_label)
+        for app in found:
+            app["name"] = _APP_NAMES.get(app["app_label"], app["name"])
+        return found
 
     def two_factor(self, request: HttpRequest) -> HttpResponse:
         """Where an administrator sets the second factor up, makes new recovery codes, or takes it away."""

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
-from django.db.models import Count, Exists, F, IntegerField, OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models import BigIntegerField, Count, Exists, F, OuterRef, Q, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce
 from django_filters import BaseInFilter, BooleanFilter, CharFilter, FilterSet, IsoDateTimeFilter, NumberFilter
 
@@ -82,26 +82,10 @@ class IncidentFilter(FilterSet):  # type: ignore[misc]  # without types
         return rows.filter(Q(pk__in=rows.annotate(n=_or_zero(number)).filter(n__gte=regions).values("pk")))
 
     def among_so_many_people(self, rows: Incidents, _name: str, people: int) -> Incidents:
-        """Those in whose regions so many people live or more: nobody twice, and the world as a whole is nobody.
-
-        The same figure as :func:`reports.status.outages.people` makes of regions that are all down.
-        """
+        """Those in whose regions so many people live or more."""
         # As ``shares.counted_rows`` has it: what was rejected reached those whom it reached.
         counted = Q(withdrawn_at=None) | Q(withdrawn_at__gte=F("incident__rejected_at"))
-        lived_in = RegionalOutage.objects.filter(counted, region__parent__isnull=False)
-        reached = lived_in.filter(incident=OuterRef("incident"))
-        covered = Q()
-        for above in _ABOVE:
-            covered |= Q(Exists(reached.filter(region=OuterRef(above))))
-        number = (
-            lived_in.filter(incident=OuterRef("pk"))
-            .exclude(covered)
-            .order_by()
-            .values("incident")
-            .annotate(n=Sum("region__population"))
-            .values("n")
-        )
-        return rows.filter(Q(pk__in=rows.annotate(n=_or_zero(number)).filter(n__gte=people).values("pk")))
+        return rows.filter(Q(pk__in=rows.annotate(n=inhabitants(counted)).filter(n__gte=people).values("pk")))
 
     def spoken_of(self, rows: Incidents, _name: str, spoken: bool) -> Incidents:
         """Those of which the provider said something, or nothing."""
@@ -114,6 +98,21 @@ class IncidentFilter(FilterSet):  # type: ignore[misc]  # without types
         services = [entry.id for entry in catalogue.ranked(text, known.entries)]
         said = Exists(Statement.objects.filter(incident=OuterRef("pk"), text__icontains=text))
         return rows.filter(Q(ref__icontains=text) | Q(service__in=services) | Q(said))
+
+
+def inhabitants(counted: Q) -> Coalesce:
+    """For a query of incidents: how many people live in the regions of each that fit ``counted``, a condition of
+    regional outages. Nobody twice, and the world as a whole is nobody.
+
+    The same figure as :func:`reports.status.outages.people` makes of regions that are all down.
+    """
+    lived_in = RegionalOutage.objects.filter(counted, region__parent__isnull=False)
+    reached = lived_in.filter(incident=OuterRef("incident"))
+    covered = Q()
+    for above in _ABOVE:
+        covered |= Q(Exists(reached.filter(region=OuterRef(above))))
+    number = lived_in.filter(incident=OuterRef("pk")).exclude(covered).order_by().values("incident")
+    return _or_zero(number.annotate(n=Sum("region__population")).values("n"))
 
 
 def chosen(asked: Mapping[str, object]) -> Incidents:
@@ -131,7 +130,7 @@ def _told(value: object) -> object:
 
 
 def _or_zero(number: QuerySet[Any, Any]) -> Coalesce:
-    return Coalesce(Subquery(number, output_field=IntegerField()), 0)
+    return Coalesce(Subquery(number, output_field=BigIntegerField()), 0, output_field=BigIntegerField())
 
 
 def _regions(**which: object) -> QuerySet[RegionalOutage]:

@@ -40,8 +40,8 @@ def test_an_incident_is_judged_at_the_desk(browser_page: Page, incident: Inciden
     page.get_by_label("Password").fill("a-long-password")
     page.get_by_role("button", name="Log in").click()
     page.get_by_role("link", name=incident.ref).click()
-    chart = page.locator("img.chart")
-    assert chart.evaluate("image => image.decode().then(() => image.naturalWidth > 0)")
+    chart = page.locator("img.chart.in-light")
+    assert chart.evaluate("image => (image.loading = 'eager', image.decode()).then(() => image.naturalWidth > 0)")
 
     page.get_by_text("Add what the provider said").click()
     page.get_by_label("What was said").fill("We know that messages do not arrive.")
