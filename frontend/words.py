@@ -234,12 +234,23 @@ def incident_verdict(incident: IncidentStatus, now: datetime) -> SafeString:
     name = incident.service.name
     affected = (*incident.currently_affected, *incident.previously_affected)
     counted = {link.code for link in parts(affected)}
-    back = sum(link.code in counted for link in incident.previously_affected)
+    unheard = sum(link.code in counted for link in incident.unheard)
+    back = sum(link.code in counted for link in incident.previously_affected) - unheard
     onset = moment(incident.onset_at, now)
     if incident.review == "rejected":
         return format_html(_("Not an outage: an administrator rejected this report about {service}."), service=name)
     if incident.review == "merged":
         return format_html(_("This incident of {service} is part of another one."), service=name)
+    if incident.state == "resolved" and unheard:
+        was = format_html(
+            _("{service} was down in {where} from {onset}."), service=name, where=_places(affected), onset=onset
+        )
+        known = (
+            _("It is back in {back}; from {unknown} too little is heard to say.")
+            if back
+            else _("From {unknown} too little is heard to say.")
+        )
+        return format_html("{} {}", was, format_html(known, back=regions(back), unknown=regions(unheard)))
     if incident.state == "resolved" and incident.resolved_at:
         return format_html(
             _("{service} was down in {where} from {onset}, and back everywhere by {resolved}."),

@@ -396,7 +396,9 @@ class IncidentShape(Shape[Any]):
         child=_CodeField(), source="currently_affected", help_text="Codes of the regions that are not back."
     )
     previously_affected_regions = serializers.ListField(
-        child=_CodeField(), source="previously_affected", help_text="Codes of the regions that are back."
+        child=_CodeField(),
+        source="previously_affected",
+        help_text="Codes of the regions that are back; of a resolved incident all, whether or not it was heard.",
     )
     people_reached = serializers.IntegerField(
         help_text="People living in its regions, those that are back included (estimate); nobody twice."

@@ -280,6 +280,7 @@ class IncidentStatus:
     working: int
     currently_affected: tuple[RegionLink, ...]
     previously_affected: tuple[RegionLink, ...]
+    """Those that are back; of one that is over all, also those from which too little was heard to say."""
     siblings: tuple[SiblingFigures, ...]
     echo_of: str | None
     merged_into: str | None
@@ -289,6 +290,8 @@ class IncidentStatus:
     people_reached: int = 0
     """People living in its regions, those that are back included (estimates); nobody twice."""
     split_from: str | None = None
+    unheard: tuple[RegionLink, ...] = ()
+    """Of one that is over: the regions that nobody knows to be back."""
 
 
 @dataclass(frozen=True)

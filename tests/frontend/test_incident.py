@@ -17,7 +17,7 @@ from frontend.keeping import DELTA
 from reports import clock, status
 from reports.incidents import timeline
 from reports.incidents.timeline import EntryKind
-from reports.models import Incident, RegionalOutage
+from reports.models import Incident, Region, RegionalOutage
 from reports.status import snapshots
 from tests.frontend import wide
 
@@ -277,3 +277,23 @@ def test_the_pieces_of_the_page_are_light(client: Client, outage: str) -> None:
     assert size("rates.json") < 4_000
     assert size("?part=live") < 22_000
     assert json.loads(client.get(f"/incidents/{outage}/rates.json").content)["regions"]
+
+
+def test_where_nobody_was_heard_at_the_end_it_is_not_called_back(client: Client, outage: str) -> None:
+    from tests.frontend.scene import PAST_REF
+
+    def headline() -> str:
+        snapshots.forget()
+        found = re.search(r"<h1.*?</h1>", text(client, f"/incidents/{PAST_REF}/"), re.DOTALL)
+        assert found
+        return words_of(found[0])
+
+    assert "and back everywhere by" in headline()
+    whole = RegionalOutage.objects.get(incident__ref=PAST_REF)
+    silent = {"restored_at": None, "restored_low": None, "restored_high": None, "declared_at": None, "basis": ""}
+    RegionalOutage.objects.filter(pk=whole.pk).update(**silent, unknown_at=whole.declared_at)
+    assert headline().endswith("UTC. From 1 region too little is heard to say.")
+    whole.pk, whole.region_code, whole.region_name = None, "ES", "Spain"
+    whole.region = Region.objects.get(code="ES")
+    whole.save()
+    assert "It is back in 1 region; from 1 region too little is heard to say." in headline()
