@@ -71,6 +71,7 @@ async def _lifespan(receive: Receive, send: Send) -> None:
             # Without holding up the start: what reports need is at hand even if the first of them come when the
             # database is away.
             learning = asyncio.get_running_loop().create_task(learn())
+            coalescer.of_this_loop()
         else:
             learning.cancel()
             await coalescer.of_this_loop().close()

@@ -130,15 +130,17 @@ class ReadyPages(_InLoop):
 class DatabaseAway(_InLoop):
     """Answers with the last page there was while the database does not, else "later": nothing here is broken.
 
-    Where the intake has found it away, it is not asked: a database that hangs would hold a thread for each page.
+    It is asked in the event loop whether it answers, once a second at most: one that hangs would hold a thread for each
+    page.
     """
 
     async def process_view(
         self, request: HttpRequest, callback: Callable[..., Any], _args: tuple[Any, ...], _kwargs: dict[str, Any]
     ) -> HttpResponseBase | None:
         """At once, but for what is sent (reports are still accepted) and for what tells of our health."""
-        spared = request.method == "POST" or request.path_info in _HEALTH
-        if spared or getattr(callback, "answers_when_away", False) or not coalescer.database_is_away():
+        if request.method == "POST" or request.path_info in _HEALTH or await coalescer.database_answers():
+            return None
+        if getattr(callback, "answers_when_away", False):
             return None
         return _former(request, callback) or _later(request)
 

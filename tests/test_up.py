@@ -8,6 +8,8 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.error
+import urllib.request
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -28,7 +30,7 @@ def site(collected_static):
     data_dir = Path(f"/tmp/outagemap-up-{os.getpid()}")
     data_dir.mkdir(mode=0o755)
     shutil.copytree(collected_static, data_dir / "static")
-    site = Site(data_dir)
+    site = Site(data_dir, STANDBY="fsync")
     site.start()
     yield site
     if site.process.poll() is None:
@@ -45,6 +47,30 @@ def test_what_is_killed_comes_back(site, role):
     # The first page with a query behind it: the pool has noticed what happened to its connections.
     wait_until(lambda: site.answers("/admin/login/"), "the site answers", seconds=30)
     assert site.process.poll() is None
+
+
+def test_a_database_that_hangs_holds_up_no_page(site):
+    """Neither answering nor refusing, it would hold whoever asks it for ever: the last pages go out, or "later"."""
+    seen = ("/", "/services/", "/api/v1/services/")
+    assert all(site.answers(path) for path in seen)
+    database = site.children()["postgres"]
+    frozen = [database, *database.children(recursive=True)]
+    try:
+        for process in frozen:
+            process.suspend()
+        # Longer than a page is good for without asking.
+        time.sleep(2)
+        assert [path for path in seen if not site.answers(path)] == []
+        began = time.monotonic()
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(f"http://127.0.0.1:{site.port}/api/v1/incidents/?service=zoom", timeout=30)
+        assert (refused.value.code, refused.value.headers["Retry-After"]) == (503, "5")
+        assert time.monotonic() - began < 1
+    finally:
+        for process in frozen:
+            with suppress(psutil.NoSuchProcess):
+                process.resume()
+    wait_until(lambda: site.answers("/api/v1/incidents/?service=zoom"), "the site asks its database", seconds=30)
 
 
 def test_a_second_start_on_the_same_folder_says_so(site):

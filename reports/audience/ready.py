@@ -19,7 +19,6 @@ from django.utils.translation import get_language
 from rest_framework.renderers import JSONRenderer
 
 from reports import clock
-from reports.intake import coalescer
 from reports.status import snapshots
 
 # As in the compressing middleware, which would turn the strong validator of what it compresses into a weak one.
@@ -108,8 +107,6 @@ def kept(
         return body(answer())
 
     try:
-        if coalescer.database_is_away():
-            raise OperationalError("the intake has found the database away")
         minute = clock.minute_of(clock.now())
         # Not within `make`: what it raises is raised in everybody who waits for the same answer.
         if meter is not None and not snapshots.is_rendered(key, minute=minute):

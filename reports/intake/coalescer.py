@@ -38,8 +38,11 @@ SWITCH_SECONDS = 0.7
 RETRY_SECONDS = 3.0
 # A database that neither answers nor refuses is given up after this time, where the broker cannot help out.
 ATTEMPT_SECONDS = 5.0
-# How often a database that is away is asked whether it is back.
+# How often a database that is away is asked whether it is back, and at most how often one that is there whether it
+# answers, for those who read: a report finds that out by itself.
 ASK_SECONDS = 1.0
+# How long it may take to answer that.
+HANG_SECONDS = 2.0
 # How long reports gather in a block for the broker.
 GATHER_SECONDS = 0.02
 # Client ids of which a process remembers what it answered: 10 MB. Asked for only while the database is away.
@@ -72,6 +75,10 @@ class Coalescer:
         self._connection: psycopg.AsyncConnection[tuple[Any, ...]] | None = None
         self._standby = standby.Standby()
         self._asking: asyncio.Task[None] | None = None
+        # For the question whether the database answers, which must not wait for a block to be written.
+        self._line: psycopg.AsyncConnection[tuple[Any, ...]] | None = None
+        self._checking: asyncio.Task[bool] | None = None
+        self._heard_at = -ASK_SECONDS
         # Whether blocks of before may still be on their way home, and with them client ids that the database lacks.
         self._returning = False
         # Since when both have been away, and until when nobody need wait to find that out.
@@ -122,6 +129,9 @@ class Coalescer:
         if self._asking is not None:
             self._asking.cancel()
             await asyncio.wait({self._asking})
+        if self._checking is not None:
+            await asyncio.wait({self._checking})
+        _cut(self._line)
         await self._disconnect()
         await self.gate.close()
         await self._standby.close()
@@ -254,9 +264,7 @@ class Coalescer:
     def _abandon(self, task: asyncio.Task[list[Standing]]) -> None:
         """Ends an attempt without waiting for the server, which may have stopped: cancelling would ask it first."""
         held, self._connection = self._connection, None
-        if held is not None and not held.closed:
-            with suppress(OSError), socket(fileno=os.dup(held.fileno())) as line:
-                line.shutdown(SHUT_RDWR)
+        _cut(held)
         _leave(task)
 
     async def _attempt(self, steps: Plan, *, in_transaction: bool) -> list[Standing]:
@@ -317,6 +325,42 @@ class Coalescer:
             return {}
         return {id: _standing(said) for id, said in claimed.items()}
 
+    # --- Whether it answers ---
+
+    async def database_answers(self) -> bool:
+        """Whether the database answers, as far as was known a second ago; else it is asked, once for all who wait.
+
+        One that hangs, and neither answers nor refuses, would else hold a thread for each page for as long as it does.
+        """
+        if self.away:
+            return False
+        if time.monotonic() - self._heard_at < ASK_SECONDS:
+            return True
+        if self._checking is None or self._checking.done():
+            self._checking = self.loop.create_task(self._check())
+        return await asyncio.shield(self._checking)
+
+    async def _check(self) -> bool:
+        # A line that was cut since, as a database does that was started again, is no answer: it is asked on a new one.
+        for _ in range(2 if self._line is not None else 1):
+            task = self.loop.create_task(self._hear())
+            await asyncio.wait({task}, timeout=ATTEMPT_SECONDS if settings.STANDBY == "off" else HANG_SECONDS)
+            if task.done() and task.exception() is None:
+                self._heard_at = time.monotonic()
+                return True
+            held, self._line = self._line, None
+            _cut(held)
+            if not task.done():
+                _leave(task)
+                break
+        self._is_away()
+        return False
+
+    async def _hear(self) -> None:
+        if self._line is None:
+            self._line = await _connect()
+        await self._line.execute("SELECT 1")
+
     def _is_away(self) -> None:
         if not self.away:
             logger.warning("the database is away: reports are held in the broker")
@@ -365,6 +409,13 @@ def _leave(task: asyncio.Task[Any]) -> None:
             task.exception()
 
     task.add_done_callback(ended)
+
+
+def _cut(connection: psycopg.AsyncConnection[tuple[Any, ...]] | None) -> None:
+    """Ends a connection without waiting for the server, which may have stopped: closing would ask it first."""
+    if connection is not None and not connection.closed:
+        with suppress(OSError), socket(fileno=os.dup(connection.fileno())) as line:
+            line.shutdown(SHUT_RDWR)
 
 
 async def _connect_within(seconds: float) -> psycopg.AsyncConnection[tuple[Any, ...]]:
@@ -417,6 +468,14 @@ def database_is_away() -> bool:
     """Whether this process has found the database away, and not yet back: known without asking."""
     held = _coalescer
     return held is not None and held.pid == os.getpid() and held.away and held.loop.is_running()
+
+
+async def database_answers() -> bool:
+    """Whether the database answers: see :meth:`Coalescer.database_answers`. Outside the server's loop nobody asks."""
+    held = _coalescer
+    if held is not None and held.is_ours():
+        return await held.database_answers()
+    return not database_is_away()
 
 
 def of_this_loop() -> Coalescer:

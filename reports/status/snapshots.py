@@ -22,6 +22,7 @@ from uuid import UUID
 
 from django.db import OperationalError, connection
 
+from reports.intake import coalescer
 from reports.status.shelf import Shelf
 
 LOOK_AGAIN_SECONDS = 1.0
@@ -94,7 +95,8 @@ _catalogue_reads = 0
 def version() -> Version:
     """The version in force, looked up at most once a second, by one thread.
 
-    Raises Django's ``OperationalError`` while the database is away: after one wait for it, at once for a second.
+    Raises Django's ``OperationalError`` while the database is away: at once where the event loop has found out, else
+    after one wait for it, and at once for a second.
     """
     global _looking, _missed_at
     with _lock:
@@ -104,6 +106,8 @@ def version() -> Version:
         if moment - _missed_at < LOOK_AGAIN_SECONDS:
             # Those who come now would else wait for the database one after the other.
             raise OperationalError("the database did not answer a moment ago")
+        if coalescer.database_is_away():
+            raise OperationalError("the database is away, as this process has found")
         looking = _looking
         if looking is None:
             mine = _looking = Future()
