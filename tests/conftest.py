@@ -67,6 +67,11 @@ def pytest_configure(config: pytest.Config) -> None:
     from django.conf import settings
 
     django.setup()
+    # A password that takes a third of a second to guess takes as long to make, in hundreds of tests. A server of the
+    # site's own takes any number of rounds.
+    from django.contrib.auth.hashers import PBKDF2PasswordHasher
+
+    PBKDF2PasswordHasher.iterations = 1000
     # Pages that are rendered in this process name static files as they are: hashed names exist only once all files are
     # collected, which the browser tests do for the site that they start.
     settings.STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}

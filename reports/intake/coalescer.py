@@ -53,6 +53,7 @@ class _Away(Exception):
     """The database refused, or did not answer in time: nobody knows whether it has done what it was asked to."""
 
 
+_Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 _Waiting = tuple[Entry, "asyncio.Future[Standing | None]", int]
 
 
@@ -72,11 +73,11 @@ class Coalescer:
         self.gate = flood.Gate()
         self._waiting: deque[_Waiting] = deque()
         self._writer: asyncio.Task[None] | None = None
-        self._connection: psycopg.AsyncConnection[tuple[Any, ...]] | None = None
+        self._connection: _Connection | None = None
         self._standby = standby.Standby()
         self._asking: asyncio.Task[None] | None = None
         # For the question whether the database answers, which must not wait for a block to be written.
-        self._line: psycopg.AsyncConnection[tuple[Any, ...]] | None = None
+        self._line: _Connection | None = None
         self._checking: asyncio.Task[bool] | None = None
         self._heard_at = -ASK_SECONDS
         # Whether blocks of before may still be on their way home, and with them client ids that the database lacks.
@@ -341,25 +342,21 @@ class Coalescer:
         return await asyncio.shield(self._checking)
 
     async def _check(self) -> bool:
-        # A line that was cut since, as a database does that was started again, is no answer: it is asked on a new one.
-        for _ in range(2 if self._line is not None else 1):
-            task = self.loop.create_task(self._hear())
-            await asyncio.wait({task}, timeout=ATTEMPT_SECONDS if settings.STANDBY == "off" else HANG_SECONDS)
+        seconds = ATTEMPT_SECONDS if settings.STANDBY == "off" else HANG_SECONDS
+        # A line that was cut since, as by a database that was started again, is no answer: it is asked on a new one.
+        for line in (self._line, None) if self._line is not None else (None,):
+            self._line = None
+            task = self.loop.create_task(_heard(line, seconds))
+            await asyncio.wait({task}, timeout=seconds)
             if task.done() and task.exception() is None:
-                self._heard_at = time.monotonic()
+                self._line, self._heard_at = task.result(), time.monotonic()
                 return True
-            held, self._line = self._line, None
-            _cut(held)
+            _cut(line)
             if not task.done():
                 _leave(task)
                 break
         self._is_away()
         return False
-
-    async def _hear(self) -> None:
-        if self._line is None:
-            self._line = await _connect()
-        await self._line.execute("SELECT 1")
 
     def _is_away(self) -> None:
         if not self.away:
@@ -411,14 +408,14 @@ def _leave(task: asyncio.Task[Any]) -> None:
     task.add_done_callback(ended)
 
 
-def _cut(connection: psycopg.AsyncConnection[tuple[Any, ...]] | None) -> None:
+def _cut(connection: _Connection | None) -> None:
     """Ends a connection without waiting for the server, which may have stopped: closing would ask it first."""
     if connection is not None and not connection.closed:
         with suppress(OSError), socket(fileno=os.dup(connection.fileno())) as line:
             line.shutdown(SHUT_RDWR)
 
 
-async def _connect_within(seconds: float) -> psycopg.AsyncConnection[tuple[Any, ...]]:
+async def _connect_within(seconds: float) -> _Connection:
     """A new connection. Raises ``TimeoutError``, in time: a server that stopped half-way would delay the cancelling."""
     task = asyncio.get_running_loop().create_task(_connect())
     await asyncio.wait({task}, timeout=seconds)
@@ -427,6 +424,14 @@ async def _connect_within(seconds: float) -> psycopg.AsyncConnection[tuple[Any, 
         _leave(task)
         raise TimeoutError
     return task.result()
+
+
+async def _heard(line: _Connection | None, seconds: float) -> _Connection:
+    """The line, or a new one, once the database has answered on it."""
+    if line is None:
+        line = await _connect_within(seconds)
+    await line.execute("SELECT 1")
+    return line
 
 
 _ANSWER = struct.Struct("<16siiBi")
@@ -443,14 +448,14 @@ def _standing(said: bytes) -> Standing:
     return Standing(UUID(bytes=id), service, region, kind, problem or None)
 
 
-async def _connect() -> psycopg.AsyncConnection[tuple[Any, ...]]:
+async def _connect() -> _Connection:
     parameters = connections["default"].get_connection_params()
     # Django's cursor is a blocking one, and its adapters are for its own queries.
     for name in ("cursor_factory", "context"):
         parameters.pop(name, None)
     made = await psycopg.AsyncConnection.connect(**parameters, autocommit=True)
     await made.execute(inbox.DURABLY, [False])
-    return cast("psycopg.AsyncConnection[tuple[Any, ...]]", made)
+    return cast(_Connection, made)
 
 
 _coalescer: Coalescer | None = None

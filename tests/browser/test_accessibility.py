@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 REF = "OUT-2026-0007"
+EVERY_REGION = f"/incidents/{REF}/?all=1"
 PAGES = (
     "/",
     "/services/",
@@ -22,7 +23,7 @@ PAGES = (
     "/incidents/?state=resolved",
     f"/incidents/{REF}/",
     f"/incidents/{REF}/article/",
-    f"/incidents/{REF}/?all=1",
+    EVERY_REGION,
     "/search/?q=x",
     "/search/?q=nothing-of-that-name",
     "/methodology/",
@@ -72,7 +73,11 @@ def violations(page: Page, rules: Sequence[str] = RULES, *, within: Sequence[str
     if not page.evaluate("Boolean(window.axe)"):
         page.evaluate(AXE)
     found: dict[str, Any] = page.evaluate(
-        "([within, rules]) => axe.run({include: within.map((one) => [one])}, {runOnly: rules})", [within, rules]
+        # Naming each element that breaks nothing would take most of the time.
+        """([within, rules]) => axe.run(
+          {include: within.map((one) => [one])}, {runOnly: rules, resultTypes: ["violations"]}
+        )""",
+        [within, rules],
     )
     return [
         f"{broken['id']}: {broken['help']}: {[node['html'][:160] for node in broken['nodes'][:3]]}"
@@ -99,6 +104,9 @@ def test_no_page_breaks_a_rule_of_axe_light_or_dark(scene: None, browser: Browse
             # What is folded away is read too.
             page.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
             complaints += [f"{address} {each}" for each in violations(page)]
+            if address == EVERY_REGION:
+                # Its rows are those of the page before, four hundred times.
+                continue
             darken(page)
             complaints += [f"{address} dark: {each}" for each in violations(page, RULES_OF_COLOUR)]
     assert not complaints, "\n".join(complaints)
