@@ -82,7 +82,7 @@ def live_site(django_db_setup: None, collected_static: Path, data_dir: Path) -> 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """Headless Chromium with an empty profile; skips where there is none, unless REQUIRE_BROWSER is set."""
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
     path = chromium_path()
     if path is None:
@@ -92,6 +92,8 @@ def browser() -> Iterator[Browser]:
         pytest.skip(reason)
     # Playwright's loop runs in this thread, so Django would take every later query for one made inside a coroutine.
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
+    # What is expected comes in the end, on a busy machine as well; what must be quick is measured by tests of its own.
+    expect.set_options(timeout=20_000)
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=path, args=launch_options())
         yield chromium

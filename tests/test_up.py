@@ -159,6 +159,8 @@ def test_what_an_earlier_supervisor_left_behind_is_ended(supervisor, tmp_path):
     orphan = subprocess.Popen(["sleep", "600"], env=os.environ | {MARK: str(tmp_path)}, start_new_session=True)
     stranger = subprocess.Popen(["sleep", "600"], env=os.environ | {MARK: "/elsewhere"}, start_new_session=True)
     try:
+        # For a moment after its start a process has no environment yet that others could read.
+        wait_until(lambda: MARK in psutil.Process(orphan.pid).environ(), "the orphan is marked", seconds=10)
         assert supervisor.sweep() == 1
         assert orphan.poll() is not None
         assert stranger.poll() is None
