@@ -140,6 +140,7 @@ class DatabaseAway(_InLoop):
         """At once, but for what is sent (reports are still accepted) and for what tells of our health."""
         if request.method == "POST" or request.path_info in _HEALTH or await coalescer.database_answers():
             return None
+        # Such a view knows what to say then, once it is known.
         if getattr(callback, "answers_when_away", False):
             return None
         return _former(request, callback) or _later(request)

@@ -94,8 +94,8 @@ class IncidentAdmin(Acting):
 
     @property
     def media(self) -> Media:
-        """A reference is one word in the list: the sheet says so."""
-        return Media(css={"all": ["reports/admin.css"]})
+        """Django's, and the sheet that says that a reference is one word."""
+        return super().media + Media(css={"all": ["reports/admin.css"]})
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Incident]:
         """Incidents with what the list is ordered by and shows."""

@@ -46,12 +46,12 @@ def apply(decisions: Sequence[Decision], *, cells: Cells, now: datetime) -> list
     """
     if not decisions:
         return []
-    of_service: dict[int, list[Decision]] = {}
-    for decision in decisions:
-        of_service.setdefault(decision.service, []).append(decision)
     every = _unwritten(decisions, cells=cells, now=now)
     if every is None:
         return []
+    of_service: dict[int, list[Decision]] = {}
+    for decision in decisions:
+        of_service.setdefault(decision.service, []).append(decision)
     faults = []
     for service, own in of_service.items():
         error = every if len(of_service) == 1 else _unwritten(own, cells=cells, now=now)

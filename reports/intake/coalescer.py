@@ -127,12 +127,15 @@ class Coalescer:
         """Writes what waits, then lets go of the connections."""
         if self._writer is not None:
             await self._writer
+        # First what may find the database away, and then have it asked for.
+        if self._checking is not None:
+            await asyncio.wait({self._checking})
         if self._asking is not None:
             self._asking.cancel()
             await asyncio.wait({self._asking})
-        if self._checking is not None:
-            await asyncio.wait({self._checking})
-        _cut(self._line)
+        if self._line is not None:
+            with suppress(psycopg.Error, OSError):
+                await self._line.close()
         await self._disconnect()
         await self.gate.close()
         await self._standby.close()
