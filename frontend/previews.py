@@ -49,7 +49,10 @@ def writable() -> override:
 
 
 def picture(*, title: str, note: str, states: Mapping[str, str]) -> bytes:
-    """The PNG: ``title`` over a map of ``states`` (codes of regions to states), and ``note`` in its corner."""
+    """The PNG: ``title`` over a map of ``states`` (codes of regions to states), and ``note`` in its corner.
+
+    Raises ``subprocess.TimeoutExpired`` where the machine is too busy to draw it.
+    """
     size, lines = fitted(title)
     step = round(size * LINE_HEIGHT)
     svg = render_to_string(

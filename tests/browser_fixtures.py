@@ -114,9 +114,7 @@ def browser_page(browser: Browser, live_site: str, transactional_db: None) -> It
 def show_new_day(site: str) -> None:
     """Has the live site look at rows that were written behind its back: it looks once a second, and who asks while it
     looks may get what it knew. One test's day is not another's, so both would be mixed."""
-    from reports.status.snapshots import LOOK_AGAIN_SECONDS
-
-    time.sleep(LOOK_AGAIN_SECONDS + 0.1)
+    time.sleep(1.1)
     with urllib.request.urlopen(f"{site}/api/v1/incidents/", timeout=60) as answer:
         answer.read()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from html import unescape
@@ -19,6 +20,7 @@ from reports.status.health import is_stale
 
 # A messenger asks once and keeps what it got; in between, so may every cache on the way.
 KEEP_SECONDS = 300
+RETRY_AFTER_SECONDS = 60
 MINUTE = timedelta(minutes=1)
 
 
@@ -76,5 +78,10 @@ def _then(at: datetime) -> str:
 
 
 def _png(title: str, note: str, states: Mapping[str, str]) -> HttpResponse:
-    body = previews.picture(title=title, note=note, states=states)
+    try:
+        body = previews.picture(title=title, note=note, states=states)
+    except subprocess.TimeoutExpired:
+        # Others need the machine more than a picture does.
+        headers = {"Retry-After": str(RETRY_AFTER_SECONDS), "Cache-Control": "no-store"}
+        return HttpResponse(status=503, headers=headers)
     return HttpResponse(body, content_type="image/png", headers={"Cache-Control": f"public, max-age={KEEP_SECONDS}"})

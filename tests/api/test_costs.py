@@ -49,8 +49,6 @@ def asked(ask: Callable[[], Any]) -> list[str]:
 
 @pytest.fixture
 def few(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
-    # Whether something changed is asked once a second by the process, however long a test takes; not by a reader.
-    monkeypatch.setattr(snapshots, "LOOK_AGAIN_SECONDS", 600.0)
     staggered(world)
     return world
 

@@ -84,8 +84,6 @@ def test_a_kept_answer_is_given_out_without_asking_its_view(world: World, get, c
     from reports.api import views
 
     monkeypatch.setattr(clock, "at_hand", clock.now)
-    # A busy machine takes longer than the second after which the site looks whether something changed.
-    monkeypatch.setattr(snapshots, "LOOK_AGAIN_SECONDS", 60.0)
     first = get("incidents/", state="open", headers={"Accept-Encoding": "gzip"})
 
     def ask(*_: object) -> None:

@@ -48,8 +48,6 @@ def ask(view: Any, address: str = "/", **headers: str) -> HttpResponse:
 def test_reading_a_page_again_asks_the_database_nothing(
     client: Client, outage: str, django_assert_num_queries: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Whether something changed is asked once a second by the process, not by a reader.
-    monkeypatch.setattr(snapshots, "LOOK_AGAIN_SECONDS", 600.0)
     minute = clock.minute_of(clock.now())
     monkeypatch.setattr(clock, "minute_of", lambda _now: minute)
     for address in PAGES:
@@ -137,9 +135,14 @@ def test_redirects_and_refusals_are_not_kept(db: None) -> None:
     assert made == [1, 2, 1, 2]
 
 
-def test_what_lies_ready_is_answered_in_the_event_loop(client: Client, outage: str) -> None:
+def test_what_lies_ready_is_answered_in_the_event_loop(
+    client: Client, outage: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from frontend.views.present import home
 
+    now = clock.now()
+    for ask_the_time in ("now", "at_hand"):
+        monkeypatch.setattr(clock, ask_the_time, lambda: now)
     client.get("/")
     request = RequestFactory().get("/", headers={"host": "testserver"})
 

@@ -16,6 +16,12 @@ from tests.frontend import scene
 PICTURES = ("/preview.png", "/services/whatsapp/preview.png", f"/incidents/{scene.REF}/preview.png")
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What draws leaves the machine to whoever else needs it, and beside these tests others do."""
+    monkeypatch.setattr(previews, "MOST_SECONDS", 600)
+
+
 def dimensions(png: bytes) -> tuple[int, int]:
     assert png.startswith(b"\x89PNG\r\n\x1a\n")
     width, height = struct.unpack(">II", png[16:24])
@@ -67,6 +73,18 @@ def test_a_picture_shows_the_states_and_is_drawn_once_for_each_content(monkeypat
     assert picture("down") == picture("down")
     assert len(drawn) == 1
     assert len({picture(state) for state in ("down", "recovering", "restored", "unknown")}) == 4
+
+
+def test_where_the_machine_is_too_busy_to_draw_the_messenger_is_to_come_again(
+    client: Client, outage: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(previews, "_pictures", previews.Shelf(most_bytes=10**7))
+    monkeypatch.setattr(previews, "MOST_SECONDS", 0.001)
+    refused = client.get("/preview.png")
+    assert (refused.status_code, refused.headers["Cache-Control"]) == (503, "no-store")
+    assert int(refused.headers["Retry-After"]) > 0
+    monkeypatch.setattr(previews, "MOST_SECONDS", 600)
+    assert client.get("/preview.png").status_code == 200
 
 
 def test_the_letters_come_from_the_package_not_from_the_machine() -> None:

@@ -10,6 +10,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from reports.models import DrainBatch
 from reports.status import snapshots
+from reports.status.snapshots import LOOK_AGAIN_SECONDS
 from tests.status.making import NOW, World, note, open_incident, watch
 
 
@@ -18,6 +19,8 @@ def looking(monkeypatch: pytest.MonkeyPatch):
     """Time for snapshots, in seconds, that passes only when a test says so."""
     moment = [1000.0]
     monkeypatch.setattr(snapshots.time, "monotonic", lambda: moment[0])
+    # Other tests need not be asked in between.
+    monkeypatch.setattr(snapshots, "LOOK_AGAIN_SECONDS", LOOK_AGAIN_SECONDS)
     return moment
 
 
