@@ -134,6 +134,13 @@ class DatabaseAway(_InLoop):
     page.
     """
 
+    async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
+        # Who signed in stands in the database: at the desk already the session would wait for it, and no act is done
+        # without it.
+        if is_admin(request) and not await coalescer.database_answers():
+            return _later(request)
+        return await super().__acall__(request)
+
     async def process_view(
         self, request: HttpRequest, callback: Callable[..., Any], _args: tuple[Any, ...], _kwargs: dict[str, Any]
     ) -> HttpResponseBase | None:
