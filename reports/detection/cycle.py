@@ -26,7 +26,7 @@ from reports.detection.scope import Level
 from reports.detection.tails import log10_tail
 from reports.detection.tree import plant
 
-DETECTOR_VERSION = "1.1"
+DETECTOR_VERSION = "1.2"
 
 HOUR = 60
 TOLD_MINUTES = 20

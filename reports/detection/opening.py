@@ -290,17 +290,33 @@ class Opening(Grouping, Weighing):
                 child_e[j] -= down_e
         rest_n = n[0] - n[1 + len(rows) :].sum()
         rest_e = e[0] - e[1 + len(rows) :].sum()
+        left_out = set(largest)
         if len(rows):
             top = int(np.argmax(child_n - child_e))
             if child_n[top] > child_e[top]:
                 rest_n -= child_n[top]
                 rest_e -= child_e[top]
-        rest_e = max(float(rest_e), 1e-4)
+                left_out.add(int(children[top]))
+        # What is usual of a whole and of most of it are told apart by two slow factors and two levels: what one leaves
+        # of the other may be nothing, and of the rest as much must be expected as is usual there.
+        rest_e = max(float(rest_e), float(e[0]) * self._share_beside(service, region, left_out, window), 1e-4)
         if rest_n < 3 or rest_n < p.least_ratio * rest_e:
             return False
         mean = np.array([p.pool_null_inflation * rest_e + 1e-4])
         shape = null_shape(mean, recent.dispersion[[service]], recent.strength[[own]], p.clumping)
         return bool(log10_tail(np.array([rest_n]), mean, shape)[0] < 0.5 * p.pool_log10)
+
+    def _share_beside(self, service: int, pool: int, left_out: set[int], window: int) -> float:
+        """The share of what is usual of a pool in the window that comes from elsewhere than the regions left out."""
+        out = [r for r in sorted(left_out) if not any(q != r and q in self.tree.above[r] for q in left_out)]
+        if not out:
+            return 1.0
+        path = {q for r in out for q in self.tree.above[r] if q == pool or pool in self.tree.above[q]} - set(out)
+        beside = [int(c) for q in sorted(path) for c in self.tree.children[q] if c not in path and c not in out]
+        regions = np.array([*out, *beside], dtype=np.int64)
+        middle = np.array([self._now - WINDOWS[window] // 2])
+        usual = self.baseline.expected(np.array([service]), regions, middle)
+        return float(usual[len(out) :].sum() / max(usual.sum(), 1e-9))
 
     def _changed(self, row: int) -> bool:
         """Where hardly anything is known: whether the last minutes exceed the two hours before them, which are then all

@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from reports.detection.baseline import Baseline, fit
-from reports.detection.decisions import DecisionKind, Topology
+from reports.detection.baseline import Baseline, History, fit
+from reports.detection.decisions import DecisionKind, MinuteCounts, Topology
 from reports.detection.engine import Engine
-from tests.detection.conftest import steady_history
+from tests.detection.conftest import small_topology, steady_history
 from tests.detection.test_engine import ALPHA, ENGLAND, GB, LEAVES, SCOTLAND, START, WALES, Crowd, of, watched
 
 BUSY = 10.0
@@ -154,3 +154,49 @@ def test_a_young_service_opens_on_what_exceeds_its_own_last_hours(topology: Topo
     assert not opened(2.0, 4.0, 2)
     assert opened(2.0, 20.0, 2)
     assert opened(0.05, 3.0, 2)
+
+
+ABROAD = tuple(f"A{letter}" for letter in "ABCDEFGHIJKL")
+NATIONAL = small_topology(
+    services=("alpha", "beta"),
+    regions=("001", "GB", *ABROAD, "GB-ENG", "GB-SCT", *(f"{country}-{part}" for country in ABROAD for part in "12")),
+)
+
+
+@pytest.fixture(scope="module")
+def national_baseline() -> Baseline:
+    """Of a service that nearly all its reports come for from one country."""
+    leaves = np.flatnonzero(np.char.find(NATIONAL.regions, "-") > 0)
+    bins = 28 * 48
+    usual = np.where(np.char.startswith(np.array(NATIONAL.regions)[leaves], "GB"), 0.2, 0.003)
+    reports = np.random.default_rng(5).poisson(usual[None, :, None] * 30, (2, len(leaves), bins))
+    service, leaf, at = np.nonzero(reports)
+    first = START // 30 - bins
+    history = History(service, leaves[leaf], at + first, reports[service, leaf, at], first, first + bins)
+    return fit(history, NATIONAL)
+
+
+@pytest.mark.parametrize(("beyond", "everywhere"), [(1.0, False), (40.0, True)])
+def test_an_outage_of_one_country_opens_the_world_only_where_the_others_rise_too(
+    national_baseline: Baseline, beyond: float, everywhere: bool
+) -> None:
+    """What the slow factor of a busy country expects of it is more than is left of the world's."""
+
+    def opened(seed: int) -> bool:
+        rng = np.random.default_rng(seed)
+        leaves = np.flatnonzero(np.char.find(NATIONAL.regions, "-") > 0)
+        at_home = np.char.startswith(np.array(NATIONAL.regions)[leaves], "GB")
+        rate = np.tile(np.where(at_home, 0.2, 0.003)[:, None], (1, 220))
+        rate[at_home, 20:] = 0.4
+        rate[at_home, 160:] += 1.2
+        rate[~at_home, 160:] *= beyond
+        reports = rng.poisson(rate)
+        engine = Engine(NATIONAL, national_baseline)
+        found = []
+        for minute in range(220):
+            here = np.flatnonzero(reports[:, minute])
+            alpha, none = np.zeros_like(here), np.zeros_like(here)
+            found += engine.step(MinuteCounts(START + minute, alpha, leaves[here], reports[here, minute], none))
+        return bool(of(found, OPENED, NATIONAL.regions.index("001")))
+
+    assert [opened(seed) for seed in range(12)].count(everywhere) == 12
