@@ -61,7 +61,7 @@ def test_nothing_of_ours_runs_as_root_or_writes_outside_tmp():
     for service in OURS.values():
         assert service["read_only"] is True
         assert service["cap_drop"] == ["ALL"]
-        assert service["tmpfs"] == ["/tmp"]
+        assert service["tmpfs"] == ["/tmp:size=256m"]
         assert "user" not in service
 
 

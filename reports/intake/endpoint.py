@@ -139,24 +139,18 @@ def _declared(scope: Scope) -> tuple[str, int | None]:
 async def _body(receive: Receive, length: int | None) -> bytes:
     if length is not None and length > BODY_LIMIT:
         raise _too_large()
-    message = await receive()
-    if message["type"] == "http.disconnect":
-        raise _Gone
-    if not message.get("more_body", False):
-        body = cast(bytes, message.get("body", b""))
-    else:
-        try:
-            async with asyncio.timeout(BODY_SECONDS):
-                body = await _rest(receive, cast(bytes, message.get("body", b"")))
-        except TimeoutError:
-            raise _Refused(408, "The body took too long to arrive.", [(b"connection", b"close")]) from None
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            body = await _whole(receive)
+    except TimeoutError:
+        raise _Refused(408, "The body took too long to arrive.", [(b"connection", b"close")]) from None
     if len(body) > BODY_LIMIT:
         raise _too_large()
     return body
 
 
-async def _rest(receive: Receive, begun: bytes) -> bytes:
-    body = bytearray(begun)
+async def _whole(receive: Receive) -> bytes:
+    body = bytearray()
     while len(body) <= BODY_LIMIT:
         message = await receive()
         if message["type"] == "http.disconnect":

@@ -17,6 +17,7 @@ import logging
 import random
 import struct
 import time
+from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha1
@@ -38,7 +39,8 @@ PERSON_LIMIT = 30
 PERSON_SOFT = 15
 """Beyond so many a challenge is to be solved for each."""
 NETWORK_LIMIT = 6000
-"""Reports of one network (IPv4 /24, IPv6 /48) in a window: a carrier has a hundred thousand people behind a /24."""
+"""Reports of one network (IPv4 /24, IPv6 /48) in a window: a carrier has a hundred thousand people behind a /24. What
+is refused to one person, or comes beyond the softer limit without proof, does not count."""
 NETWORK_SOFT = 1500
 BUSY_RATE = 9000
 """Reports a second, all together, beyond which everybody is asked: ten times the largest known outage."""
@@ -62,27 +64,34 @@ _PERSON_BITS, _NETWORK_BITS = 20, 17
 _PERSON_SLOTS, _NETWORK_SLOTS = 1 << _PERSON_BITS, 1 << _NETWORK_BITS
 _NETWORKS_AT = 2 * _PERSON_SLOTS
 _NO_SLOT = 0xFFFF_FFFF
-_SLOTS = struct.Struct("<IIII").pack
+_SLOTS = struct.Struct("<IIIIB").pack
 _COUNTS = struct.Struct("<HH")
 
 # One slot of a cluster, so that one script reaches both keys.
 _PREFIX = "{outagemap:flood}:"
 
 # KEYS: the table of this window; the reports of these ten seconds and of those before. ARGV: for each report its four
-# places in the table; milliseconds to live. Nothing of it is written to the broker's file or sent to its replicas.
+# places in the table and its flags; milliseconds to live; PERSON_LIMIT, NETWORK_SOFT and PROVED. It is appended to no
+# file and sent to no replica.
+# What is refused to one person is not counted for the network: whoever sends for ever would lock out a whole carrier.
 _COUNT = """
 if redis.set_repl then redis.set_repl(redis.REPL_NONE) end
 local counts, at, places = {}, KEYS[1], ARGV[1]
-local reports = #places / 16
+local person_limit, network_soft, proved = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+local reports = #places / 17
 for i = 1, reports do
-  local a, b, c, d = struct.unpack('<I4I4I4I4', places, i * 16 - 15)
+  local a, b, c, d, flags = struct.unpack('<I4I4I4I4B', places, i * 17 - 16)
   if c == 4294967295 then
     local n = redis.call('BITFIELD', at, 'OVERFLOW', 'SAT', 'INCRBY', 'u16', '#' .. a, 1, 'INCRBY', 'u16', '#' .. b, 1)
     counts[i] = struct.pack('<I2I2', math.min(n[1], n[2]), 0)
   else
     local n = redis.call('BITFIELD', at, 'OVERFLOW', 'SAT', 'INCRBY', 'u16', '#' .. a, 1, 'INCRBY', 'u16', '#' .. b, 1,
-      'INCRBY', 'u16', '#' .. c, 1, 'INCRBY', 'u16', '#' .. d, 1)
-    counts[i] = struct.pack('<I2I2', math.min(n[1], n[2]), math.min(n[3], n[4]))
+      'GET', 'u16', '#' .. c, 'GET', 'u16', '#' .. d)
+    local person, network = math.min(n[1], n[2]), math.min(math.min(n[3], n[4]) + 1, 65535)
+    if person <= person_limit and (network <= network_soft or flags >= proved) then
+      redis.call('BITFIELD', at, 'OVERFLOW', 'SAT', 'INCRBY', 'u16', '#' .. c, 1, 'INCRBY', 'u16', '#' .. d, 1)
+    end
+    counts[i] = struct.pack('<I2I2', person, network)
   end
 end
 if redis.call('PTTL', at) < 0 then redis.call('PEXPIRE', at, ARGV[2]) end
@@ -144,15 +153,23 @@ class _Own:
         found = []
         for who, flags in visits:
             self.lately += 1
-            network = self._one(("network", who.network)) if flags & NETWORK else 0
-            found.append((self._one(("person", who.person)), network))
+            person = self._next("person", who.person)
+            self._note("person", who.person, person)
+            network = 0
+            if flags & NETWORK:
+                network = self._next("network", who.network)
+                # As in the broker's script.
+                if person <= PERSON_LIMIT and (network <= NETWORK_SOFT or flags & PROVED):
+                    self._note("network", who.network, network)
+            found.append((person, network))
         return found, self.lately
 
-    def _one(self, key: tuple[str, int]) -> int:
-        count = self.counts.get(key, 0) + 1
+    def _next(self, kind: str, name: int) -> int:
+        return self.counts.get((kind, name), 0) + 1
+
+    def _note(self, kind: str, name: int, count: int) -> None:
         if count > 1 or len(self.counts) < OWN_LIMIT:
-            self.counts[key] = count
-        return count
+            self.counts[kind, name] = count
 
 
 class Gate:
@@ -162,7 +179,7 @@ class Gate:
         self._client: redis.asyncio.Redis | None = None
         self._away_until = 0.0
         self._own = _Own()
-        self._spent: dict[str, float] = {}
+        self._spent: OrderedDict[str, float] = OrderedDict()
 
     async def judge(self, visits: Sequence[Visit], *, waiting: int) -> list[Refusal | None]:
         """Counts these reports, and says of each why it is not to be taken in; ``waiting`` more are in the queue.
@@ -190,10 +207,14 @@ class Gate:
                 await self._is_away(error)
         # Noted here as well: the broker may be gone when it comes again.
         now = time.monotonic()
-        self._spent = {one: until for one, until in self._spent.items() if until > now}
-        if solution in self._spent or len(self._spent) >= OWN_LIMIT:
+        if self._spent.get(solution, 0.0) > now:
             return False
         self._spent[solution] = now + seconds
+        self._spent.move_to_end(solution)
+        # The oldest go, so that nobody is turned away: who finds one of them out spends it once more while the broker
+        # is away.
+        while self._spent and (len(self._spent) > OWN_LIMIT or next(iter(self._spent.values())) <= now):
+            self._spent.popitem(last=False)
         return True
 
     async def close(self) -> None:
@@ -220,6 +241,9 @@ class Gate:
             f"{_PREFIX}rate:{tick - 1}",
             places,
             WINDOW_SECONDS * 1000,
+            PERSON_LIMIT,
+            NETWORK_SOFT,
+            PROVED,
         )
         ask: Any = self._connected().execute_command
         try:
@@ -266,7 +290,7 @@ def _places(who: Pseudonyms, flags: int) -> bytes:
     person, network = who.person, who.network
     first, second = person & (_PERSON_SLOTS - 1), _PERSON_SLOTS + (person >> _PERSON_BITS & (_PERSON_SLOTS - 1))
     if not flags & NETWORK:
-        return _SLOTS(first, second, _NO_SLOT, _NO_SLOT)
+        return _SLOTS(first, second, _NO_SLOT, _NO_SLOT, flags)
     third = _NETWORKS_AT + (network & (_NETWORK_SLOTS - 1))
     fourth = _NETWORKS_AT + _NETWORK_SLOTS + (network >> _NETWORK_BITS & (_NETWORK_SLOTS - 1))
-    return _SLOTS(first, second, third, fourth)
+    return _SLOTS(first, second, third, fourth, flags)

@@ -214,10 +214,14 @@ def days_of(at: datetime) -> tuple[date, date | None]:
 
 def known_secrets(at: datetime) -> Secrets | None:
     """The secrets for a report at ``at``, if this process has read them already: asks no database."""
+    global _kept
     today, yesterday = days_of(at)
     kept = _kept
     if today not in kept or (yesterday is not None and yesterday not in kept):
         return None
+    if len(kept) > 1 and days_of(at - GRACE) == (today, None):
+        # A secret that the window has left behind must not live on in a process either.
+        _kept = {today: kept[today]}
     return Secrets(kept[today], kept[yesterday] if yesterday else None)
 
 
@@ -232,7 +236,6 @@ def read_secrets(at: datetime) -> Secrets:
             if day not in rows:
                 adopt_secret(day)
         rows = _salts(days)
-    # Only these: a secret that the window has left behind must not live on in a process either.
     _kept = rows
     return Secrets(rows[today], rows[yesterday] if yesterday else None)
 

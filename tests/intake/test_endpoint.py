@@ -227,12 +227,13 @@ def test_a_body_may_come_in_pieces(committed: Catalogue):
     assert answer([text[:5], text[5:9], b"", text[9:]]).status == 202
 
 
-def test_a_body_that_does_not_come_is_a_408(monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_body_that_does_not_come_is_a_408(monkeypatch: pytest.MonkeyPatch, begun: bool):
     monkeypatch.setattr(endpoint, "BODY_SECONDS", 0.05)
 
     async def dribble() -> Answer:
         sent: list[dict[str, Any]] = []
-        pieces = [{"type": "http.request", "body": b"{", "more_body": True}]
+        pieces = [{"type": "http.request", "body": b"{", "more_body": True}] if begun else []
 
         async def receive() -> dict[str, Any]:
             return pieces.pop() if pieces else await asyncio.sleep(3600, {})

@@ -98,19 +98,38 @@ def test_a_person_is_asked_for_proof_and_then_sent_away(away: bool):
 
 @pytest.mark.parametrize("away", [False, True], ids=["broker", "broker away"])
 def test_a_network_has_a_much_higher_limit_and_no_neighbour_pays_for_it(away: bool):
+    async def use(gate: Gate) -> tuple[Verdicts, Verdicts, Verdicts]:
+        unproved: Verdicts = []
+        for _ in range(3):
+            unproved += await gate.judge(visits(1000, network=5), waiting=0)
+        proved: Verdicts = []
+        for _ in range(5):
+            proved += await gate.judge(visits(1000, network=5, flags=7), waiting=0)
+        return unproved, proved, await gate.judge(visits(50), waiting=0)
+
+    unproved, proved, others = with_gate(use, away=away)
+    assert kinds(unproved[:NETWORK_SOFT]) == {"taken": NETWORK_SOFT}
+    # However many come without proof, they take nothing from those who have it.
+    assert kinds(unproved[NETWORK_SOFT:]) == {"ProofNeeded": 3000 - NETWORK_SOFT}
+    left = NETWORK_LIMIT - NETWORK_SOFT
+    assert kinds(proved[:left]) == {"taken": left}
+    assert kinds(proved[left:]) == {"TooMany": 5000 - left}
+    assert proved[-1].network
+    # They come while everybody's rate is high, but far below what is too much for everybody.
+    assert kinds(others) == {"taken": 50}
+
+
+@pytest.mark.parametrize("away", [False, True], ids=["broker", "broker away"])
+def test_one_person_who_sends_for_ever_locks_no_network_out(away: bool):
     async def use(gate: Gate) -> tuple[Verdicts, Verdicts]:
         heavy: Verdicts = []
         for _ in range(7):
-            heavy += await gate.judge(visits(1000, network=5), waiting=0)
-        return heavy, await gate.judge(visits(50), waiting=0)
+            heavy += await gate.judge(visits(1000, person=7, network=5, flags=7), waiting=0)
+        return heavy, await gate.judge(visits(1, network=5), waiting=0)
 
-    heavy, others = with_gate(use, away=away)
-    assert kinds(heavy[:NETWORK_SOFT]) == {"taken": NETWORK_SOFT}
-    assert kinds(heavy[NETWORK_SOFT:NETWORK_LIMIT]) == {"ProofNeeded": NETWORK_LIMIT - NETWORK_SOFT}
-    assert kinds(heavy[NETWORK_LIMIT:]) == {"TooMany": 7000 - NETWORK_LIMIT}
-    assert heavy[-1].network
-    # They come while everybody's rate is high, but far below what is too much for everybody.
-    assert kinds(others) == {"taken": 50}
+    heavy, neighbour = with_gate(use, away=away)
+    assert kinds(heavy) == {"taken": PERSON_LIMIT, "TooMany": 7000 - PERSON_LIMIT}
+    assert kinds(neighbour) == {"taken": 1}
 
 
 def test_web_servers_count_together_and_none_slips_through():
@@ -266,6 +285,20 @@ def test_a_solution_serves_once(away: bool):
         return [await gate.spend("one", seconds=60) for _ in range(2)] + [await gate.spend("two", seconds=60)]
 
     assert with_gate(use, away=away) == [True, False, True]
+
+
+@pytest.mark.parametrize("away", [False, True], ids=["broker", "broker away"])
+def test_however_many_solutions_were_spent_a_new_one_serves(away: bool, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(flood, "OWN_LIMIT", 100)
+
+    async def use(gate: Gate) -> tuple[list[bool], int]:
+        spent = [await gate.spend(f"solution {number}", seconds=60) for number in range(150)]
+        spent.append(await gate.spend("solution 149", seconds=60))
+        return spent, len(gate._spent)
+
+    spent, noted = with_gate(use, away=away)
+    assert spent == [True] * 150 + [False]
+    assert noted == 100
 
 
 # --- What is answered ------------------------------------------------------------------------------------------------

@@ -201,8 +201,16 @@ def test_a_secret_is_destroyed_when_the_window_has_left_its_day(db: None):
     for _ in range(2):
         guard.forget(midnight + timedelta(minutes=75))
         assert list(Salt.objects.values_list("day", flat=True)) == [midnight.date()]
-    # Nor does a process keep it: what it holds is replaced as soon as it reads another day's.
-    guard.read_secrets(midnight + timedelta(hours=2))
+
+
+def test_a_process_keeps_no_secret_either_that_the_window_has_left_behind(db: None):
+    midnight = datetime(2026, 3, 5, tzinfo=UTC)
+    guard.read_secrets(midnight)
+    at = midnight + timedelta(minutes=65)
+    assert guard.known_secrets(at) is not None
+    # A report that took long to arrive may still be told by it.
+    assert len(guard._kept) == 2
+    assert guard.known_secrets(at + timedelta(minutes=5)) is not None
     assert list(guard._kept) == [midnight.date()]
 
 
