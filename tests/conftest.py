@@ -59,8 +59,10 @@ def pytest_configure(config: pytest.Config) -> None:
     import hypothesis
 
     examples = config.getoption("--fuzz-examples")
-    hypothesis.settings.register_profile("suite", derandomize=True)
-    hypothesis.settings.register_profile("further", max_examples=examples or 100)
+    # How long an example takes says more of the machine than of the code.
+    patient = hypothesis.settings(deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+    hypothesis.settings.register_profile("suite", patient, derandomize=True)
+    hypothesis.settings.register_profile("further", patient, max_examples=examples or 100)
     hypothesis.settings.load_profile("further" if examples else "suite")
 
     import django

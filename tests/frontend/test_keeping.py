@@ -38,6 +38,14 @@ PAGES = (
 )
 
 
+@pytest.fixture(autouse=True)
+def one_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page is made anew with the minute: it does not end within a test."""
+    now = clock.now()
+    for ask_the_time in ("now", "at_hand"):
+        monkeypatch.setattr(clock, ask_the_time, lambda: now)
+
+
 def ask(view: Any, address: str = "/", **headers: str) -> HttpResponse:
     request = RequestFactory().get(address, headers=headers)
     answer = view(request)
@@ -48,8 +56,6 @@ def ask(view: Any, address: str = "/", **headers: str) -> HttpResponse:
 def test_reading_a_page_again_asks_the_database_nothing(
     client: Client, outage: str, django_assert_num_queries: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    minute = clock.minute_of(clock.now())
-    monkeypatch.setattr(clock, "minute_of", lambda _now: minute)
     for address in PAGES:
         assert client.get(address).status_code == 200, address
         with django_assert_num_queries(0):
@@ -140,9 +146,6 @@ def test_what_lies_ready_is_answered_in_the_event_loop(
 ) -> None:
     from frontend.views.present import home
 
-    now = clock.now()
-    for ask_the_time in ("now", "at_hand"):
-        monkeypatch.setattr(clock, ask_the_time, lambda: now)
     client.get("/")
     request = RequestFactory().get("/", headers={"host": "testserver"})
 
