@@ -50,7 +50,9 @@ What people report about services, region by region: what is down now, since whe
   would else answer another question. Names that begin with `_` or `utm_` are passed over.
 * **Instants** are ISO 8601, UTC, with a `Z`. **Regions** are ISO 3166-1 (`GB`) or 3166-2 (`GB-ENG`) codes; `001` is the
   world. A region's figures hold those of the regions in it.
-* **Counts** are counted reports: of one person, service and kind, one in a window of time.
+* **Counts** are counted reports: of one person, service and kind, the first in 60 minutes. Of what one network sends
+  about a service in that time, those beyond the first 8 count ever less; what has no crowd's shape is set
+  aside and not counted. The whole rule: `/methodology/#counting`.
 * **States** of a region are `normal`, `down`, `recovering`, `restored` and `unknown`. Silence is never `normal`.
 * **Lists** come as `results` with the addresses of the `next` and the `previous` page.
 * **Errors** are `{"detail": "…"}`, or, for a bad parameter or field, its name with what is wrong: `{"step": ["…"]}`.

@@ -3,7 +3,7 @@
 Every block of concurrent reports is counted by one call before it is written. The counts of a window are one table of
 fixed size (a count-min sketch, Cormode & Muthukrishnan 2005: two rows, the smaller of the two counts is believed), so
 that a flood of invented senders takes no more memory than a quiet night, and what the broker holds names nobody: not
-even the pseudonyms by which it is counted. It is never written to the broker's file, and ends with the window.
+even the pseudonyms by which it is counted. It is not appended to the broker's file, and ends with the window.
 
 Beyond a limit a report is refused until the window ends (:class:`TooMany`). Beyond a softer one, or when very many
 reports come or wait, it needs a solved challenge (:class:`ProofNeeded`, :mod:`reports.intake.proof`).

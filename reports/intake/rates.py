@@ -30,7 +30,7 @@ AWAY_SECONDS = 5.0
 
 # KEYS: the bucket. ARGV: tokens a minute, which is also what the bucket holds, and how many are asked for; a negative
 # number gives some back. Answers how many are given. By the broker's clock: those of the web servers may differ.
-# Nothing of it is written to the broker's file or sent to its replicas: it ends with two quiet minutes.
+# Nothing of it is appended to the broker's file or sent to its replicas: it ends with two quiet minutes.
 _TAKE = """
 if redis.set_repl then redis.set_repl(redis.REPL_NONE) end
 local rate, asked = tonumber(ARGV[1]), tonumber(ARGV[2])

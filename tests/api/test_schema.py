@@ -9,6 +9,8 @@ from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
 
+from reports.api.schema import PROSE
+from reports.intake import guard, weighing
 from tests.api.conftest import schema
 
 
@@ -105,6 +107,14 @@ def test_the_document_tells_what_stays_and_for_how_long():
 def client_document() -> dict[str, Any]:
     document: dict[str, Any] = Client().get("/api/v1/schema/").json()
     return document
+
+
+def test_the_document_tells_by_which_rule_the_figures_are_counted():
+    minutes = int(guard.COUNTING_WINDOW.total_seconds() // 60)
+    said = " ".join(PROSE.split())
+    assert f"of one person, service and kind, the first in {minutes} minutes" in said
+    assert f"those beyond the first {weighing.FULL} count ever less" in said
+    assert "/methodology/#counting" in said
 
 
 def test_the_document_is_made_once_and_then_costs_nothing(client: Client, monkeypatch: pytest.MonkeyPatch):

@@ -221,7 +221,7 @@ def test_the_broker_holds_nobodys_number_and_nothing_for_long(broker: str):
                     assert text not in held
 
 
-def test_the_counts_are_not_written_to_the_brokers_file(broker: str):
+def test_the_counts_are_not_appended_to_the_brokers_file(broker: str):
     with redis.Redis.from_url(broker) as client:
         if not client.info("persistence")["aof_enabled"]:
             pytest.skip("this broker keeps no file")
