@@ -44,7 +44,8 @@ CONFIRM = "confirm"
 UNCONFIRMED = timedelta(days=1)
 """How long a subscription waits for its confirmation."""
 MOST_UNCONFIRMED = 3
-"""Questions to one address that wait for an answer: nobody's mailbox is to be filled by somebody else."""
+"""Questions to one address that wait for an answer: nobody's mailbox is to be filled by somebody else. At a webhook a
+further one takes the place of the oldest."""
 MOST_OF_ONE = 100
 """Subscriptions of one address: five services in twenty regions."""
 MOST_QUESTIONS_AN_HOUR = 1_000
@@ -124,9 +125,8 @@ def subscribe(
     group = uuid4()
     with transaction.atomic():
         waiting = Subscription.objects.filter(channel=channel, target_digest=digest, confirmed_at=None)
-        if waiting.order_by().values("group").distinct().count() >= MOST_UNCONFIRMED or _is_asked_too_much(
-            channel, now
-        ):
+        questions = waiting.order_by().values("group").distinct().count()
+        if (channel in _BY_LINK and questions >= MOST_UNCONFIRMED) or _is_asked_too_much(channel, now):
             raise Refused("full")
         made = _keep(
             group,
@@ -140,6 +140,9 @@ def subscribe(
         )
         if not made:
             return None
+        if channel not in _BY_LINK:
+            others = waiting.exclude(group=group).order_by("-created_at", "group").values_list("group", flat=True)
+            waiting.filter(group__in=list(dict.fromkeys(others))[MOST_UNCONFIRMED - 1 :]).delete()
         if Refusal.objects.filter(pk=_refusal(digest), created_at__gt=now - REFUSED).exists():
             # Said to nobody, least of all to whoever fills other people's mailboxes.
             Subscription.objects.filter(group=group).delete()
@@ -207,6 +210,14 @@ def _keep(
         raise Refused("place")
     digest = _digest(channel, address)
     own = Subscription.objects.filter(channel=channel, target_digest=digest, wish=Wish.OUTAGES)
+    counted = own
+    if channel not in _BY_LINK:
+        # Only whoever asked has the key of a webhook and can answer: what a stranger asked must not keep the owner from
+        # asking. In a mailbox or a channel the owner can answer it, whoever asked, and need not be asked twice.
+        waiting = own.filter(confirmed_at=None)
+        same = waiting.filter(service__in=asked, region=place).values_list("group", flat=True)
+        waiting.filter(group__in=list(same)).delete()
+        counted = own.filter(confirmed_at__isnull=False)
     kept = set(own.filter(service__in=asked, region=place).values_list("service_id", flat=True))
     rows = [
         Subscription(
@@ -225,7 +236,7 @@ def _keep(
         )
         for number, service in enumerate(each for each in asked if each.pk not in kept)
     ]
-    if own.count() + len(rows) > MOST_OF_ONE or Subscription.objects.count() + len(rows) > MOST_KEPT:
+    if counted.count() + len(rows) > MOST_OF_ONE or Subscription.objects.count() + len(rows) > MOST_KEPT:
         raise Refused("full")
     # The same form sent twice at once: the other one's rows are as good.
     Subscription.objects.bulk_create(rows, ignore_conflicts=True)
@@ -335,13 +346,17 @@ def confirm(group: UUID, *, now: datetime) -> bool:
     return bool(waiting.update(confirmed_at=now, expires_at=None))
 
 
-def decline(held: Held, *, now: datetime, for_good: bool = False) -> None:
-    """Forgets what was not confirmed; ``for_good``: and asks at this address no more."""
+def decline(held: Held, *, now: datetime, for_good: bool = False) -> bool:
+    """Forgets what was not confirmed; ``for_good``: and asks at this address no more. Whether it is so for good.
+
+    The link of a webhook shows nothing about who holds the address: it shuts nobody out.
+    """
     waiting = Subscription.objects.filter(group=held.group, confirmed_at=None)
-    if for_good:
-        for digest in waiting.values_list("target_digest", flat=True)[:1]:
-            Refusal.objects.update_or_create(pk=_refusal(digest), defaults={"created_at": now})
+    digest = waiting.values_list("target_digest", flat=True).first() if held.channel in _BY_LINK else None
+    if for_good and digest is not None:
+        Refusal.objects.update_or_create(pk=_refusal(digest), defaults={"created_at": now})
     waiting.delete()
+    return for_good and digest is not None
 
 
 def stop(held: Held, line: UUID | None = None) -> None:

@@ -485,16 +485,18 @@ def test_what_cannot_be_told_is_refused(world: World, change: dict[str, Any], wh
 
 def test_nobodys_address_is_filled_with_questions(world: World, push_service: PushService) -> None:
     for region in ("GB", "BR", "IN"):
-        ask(push_service, region=region)
+        ask(push_service, channel="slack", region=region)
     with pytest.raises(alerts.Refused, match="full"):
-        ask(push_service, region="US")
+        ask(push_service, channel="slack", region="US")
 
 
 def test_the_same_wish_again_asks_nothing_again_and_tells_no_key(world: World, push_service: PushService) -> None:
-    ask(push_service)
+    confirmed(push_service)
+    ask(push_service, channel="slack")
     again: dict[str, Any] = {"services": ["whatsapp"], "region": "001", "severity": "minor", "language": "en"}
-    assert alerts.subscribe(channel="webhook", target=push_service.origin + "/hook", now=REAL, **again) is None
-    assert Delivery.objects.count() == 1
+    for channel in ("webhook", "slack"):
+        assert alerts.subscribe(channel=channel, target=push_service.origin + "/hook", now=REAL, **again) is None
+    assert Delivery.objects.count() == 2
 
 
 def test_the_form_shows_the_key_once(
@@ -511,6 +513,7 @@ def test_the_form_shows_the_key_once(
     kept = Subscription.objects.get()
     assert (kept.service.slug, kept.region.code) == ("whatsapp", "GB-ENG")
     assert webhooks.secret_of(kept.pk) in made.content.decode()
+    assert alerts.confirm(kept.group, now=REAL)
     again = client.post("/alerts/", form)
     assert again.status_code == 409
     assert "whsec_" not in again.content.decode()
