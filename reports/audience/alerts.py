@@ -38,9 +38,12 @@ from reports.models import (
     Subscription,
     Wish,
 )
+from reports.status import snapshots
 from reports.status.answers import IncidentStatus
 
 CONFIRM = "confirm"
+WITHDRAWN = "no longer true"
+"""The fault of a message that was tried, and was no longer so when it was to be tried again."""
 UNCONFIRMED = timedelta(days=1)
 """How long a subscription waits for its confirmation."""
 MOST_UNCONFIRMED = 3
@@ -377,8 +380,11 @@ def pause(held: Held, *, now: datetime) -> None:
 
 
 def resume(held: Held) -> None:
-    """Outages are told again."""
-    _of(held, None).update(paused_at=None, failures=0)
+    """Outages are told again, as they stand now: what waits from before the pause is of another day."""
+    with transaction.atomic():
+        untried = Delivery.objects.filter(attempts=0, delivered_at=None, dead_at=None, notice__isnull=False)
+        untried.filter(subscription__in=_of(held, None)).delete()
+        _of(held, None).update(paused_at=None, failures=0)
 
 
 def speak(held: Held, language: str) -> None:
@@ -517,9 +523,15 @@ def _due(
     told = Delivery.objects.filter(subscription__in=those, notice__incident__in=incidents)
     rows = told.order_by("subscription_id", "-id").distinct("subscription_id")
     last = {
-        id: _Last(int(event.rpartition("/")[2]), standing, at, delivered is None and dead is None)
-        for id, event, standing, at, delivered, dead in rows.values_list(
-            "subscription_id", "event", "notice__standing", "created_at", "delivered_at", "dead_at"
+        # What they know after a message that was withdrawn, nobody can say: whatever is so now is news.
+        id: _Last(
+            int(event.rpartition("/")[2]),
+            "" if fault == WITHDRAWN else standing,
+            at,
+            delivered is None and dead is None,
+        )
+        for id, event, standing, at, delivered, dead, fault in rows.values_list(
+            "subscription_id", "event", "notice__standing", "created_at", "delivered_at", "dead_at", "fault"
         )
     }
     first = PAUSES[Channel(channel)]
@@ -536,8 +548,11 @@ def _due(
     return due
 
 
-def message(delivery: Delivery) -> Mapping[str, Any]:
-    """What is sent to this one subscriber: the facts, and what they may do."""
+def message(delivery: Delivery) -> Mapping[str, Any] | None:
+    """What is sent to this one subscriber: the facts, and what they may do; ``None`` where it is no longer so.
+
+    What is older than the present but comes to the same is told as it stood; what changed since is part of the next.
+    """
     to = delivery.subscription
     about = _about(to) | {"manage": notices.address("alert", token_of(to.group), language=to.language)}
     if delivery.notice is None:
@@ -552,7 +567,36 @@ def message(delivery: Delivery) -> Mapping[str, Any]:
             },
         }
     facts: dict[str, Any] = delivery.notice.facts
+    present = _present(delivery.notice.incident_id, to.region.code)
+    if notices.gist(facts["data"]) != present.gist:
+        return None
+    if delivery.attempts > 1:
+        # Sent again from the desk after they were told something newer.
+        newer = Delivery.objects.filter(subscription=to, notice__incident__in=present.ids, pk__gt=delivery.pk)
+        if newer.exists():
+            return None
     return facts | {"data": facts["data"] | {"subscription": about}}
+
+
+@dataclass(frozen=True)
+class _Present:
+    gist: notices.Gist | None
+    ids: tuple[int, ...]
+
+
+def _present(incident_id: int, region: str) -> _Present:
+    """How the outage that this incident is told as stands now for ``region``."""
+
+    def look() -> _Present:
+        (outage,) = _outages(Incident.objects.filter(pk=incident_id))
+        incident = status.incident(outage.lead.ref)
+        if incident is None:
+            return _Present(None, outage.ids)
+        found = notices.standing(incident, region, beside=outage.beside)
+        return _Present(notices.present_gist(incident, found), outage.ids)
+
+    # Thousands of messages are about the same.
+    return snapshots.kept(("alerts", incident_id, region), look)
 
 
 def _about(row: Subscription) -> dict[str, str]:
@@ -570,4 +614,5 @@ def tidy(*, now: datetime, site: datetime) -> int:
 def send_again(ids: list[int], *, now: datetime) -> int:
     """Puts messages that were given up back on their way; how many."""
     dead = Delivery.objects.filter(pk__in=ids, dead_at__isnull=False, delivered_at=None)
-    return dead.update(dead_at=None, attempts=0, next_attempt_at=now, fault="")
+    # Not as if nobody had tried: one of those attempts may have arrived.
+    return dead.update(dead_at=None, attempts=1, next_attempt_at=now, fault="")

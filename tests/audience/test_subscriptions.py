@@ -14,7 +14,7 @@ from reports.audience import alerts, webhooks
 from reports.audience.deliveries import Sent
 from reports.models import Delivery, Refusal, Subscription
 from tests.audience.service import PushService
-from tests.audience.test_alerts import MINUTE, REAL, ask, confirmed, down, read, tell
+from tests.audience.test_alerts import MINUTE, REAL, ask, confirmed, down, find, read, resolve, tell
 from tests.status import making
 from tests.status.making import World
 
@@ -122,6 +122,26 @@ def test_a_pause_tells_nothing_and_what_still_goes_on_after_it_is_told(
     assert 'value="resume"' in client.get(page).content.decode()
     client.post(page, {"do": "resume"})
     assert tell(MINUTE) == Sent(delivered=1)
+
+
+def test_what_was_found_before_a_pause_is_told_as_it_stands_after_it_or_not_at_all(
+    world: World, push_service: PushService
+) -> None:
+    asked, other = confirmed(push_service), confirmed(push_service, "/other", services=["instagram"])
+    incident = down(world)
+    going_on = making.open_incident(world.instagram, ref="OUT-2026-0002")
+    making.take_down(going_on, world.regions["GB-ENG"])
+    assert find() == 2
+    for each in (asked, other):
+        alerts.pause(opened(each), now=REAL)
+    resolve(incident)
+    making.take_down(going_on, world.regions["BR-SP"])
+    assert tell(60 * MINUTE) == Sent()
+    for each in (asked, other):
+        alerts.resume(opened(each))
+    assert tell(timedelta(days=3)) == Sent(delivered=1)
+    said = read(push_service.received[0], other)
+    assert (said["type"], said["data"]["regions_in_all"]) == ("incident.opened", 2)
 
 
 def test_what_waits_to_be_tried_again_waits_for_the_end_of_a_pause(world: World, push_service: PushService) -> None:
