@@ -185,8 +185,8 @@ def _act(request: HttpRequest, held: alerts.Held) -> str:
         alerts.confirm(held.group, now=now)
         return "confirmed"
     if do in ("no", "never") or (do == "stop" and held.waiting):
-        alerts.decline(held, now=now, for_good=do == "never")
-        return {"never": "never", "no": "declined"}.get(do, "stopped")
+        for_good = alerts.decline(held, now=now, for_good=do == "never")
+        return "never" if for_good else "stopped" if do == "stop" else "declined"
     if do == "stop":
         alerts.stop(held)
         return "stopped"

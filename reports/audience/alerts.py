@@ -38,13 +38,17 @@ from reports.models import (
     Subscription,
     Wish,
 )
+from reports.status import snapshots
 from reports.status.answers import IncidentStatus
 
 CONFIRM = "confirm"
+WITHDRAWN = "no longer true"
+"""The fault of a message that was tried, and was no longer so when it was to be tried again."""
 UNCONFIRMED = timedelta(days=1)
 """How long a subscription waits for its confirmation."""
 MOST_UNCONFIRMED = 3
-"""Questions to one address that wait for an answer: nobody's mailbox is to be filled by somebody else."""
+"""Questions to one address that wait for an answer: nobody's mailbox is to be filled by somebody else. At a webhook a
+further one takes the place of the oldest."""
 MOST_OF_ONE = 100
 """Subscriptions of one address: five services in twenty regions."""
 MOST_QUESTIONS_AN_HOUR = 1_000
@@ -124,9 +128,8 @@ def subscribe(
     group = uuid4()
     with transaction.atomic():
         waiting = Subscription.objects.filter(channel=channel, target_digest=digest, confirmed_at=None)
-        if waiting.order_by().values("group").distinct().count() >= MOST_UNCONFIRMED or _is_asked_too_much(
-            channel, now
-        ):
+        questions = waiting.order_by().values("group").distinct().count()
+        if (channel in _BY_LINK and questions >= MOST_UNCONFIRMED) or _is_asked_too_much(channel, now):
             raise Refused("full")
         made = _keep(
             group,
@@ -140,6 +143,9 @@ def subscribe(
         )
         if not made:
             return None
+        if channel not in _BY_LINK:
+            others = waiting.exclude(group=group).order_by("-created_at", "group").values_list("group", flat=True)
+            waiting.filter(group__in=list(dict.fromkeys(others))[MOST_UNCONFIRMED - 1 :]).delete()
         if Refusal.objects.filter(pk=_refusal(digest), created_at__gt=now - REFUSED).exists():
             # Said to nobody, least of all to whoever fills other people's mailboxes.
             Subscription.objects.filter(group=group).delete()
@@ -207,6 +213,14 @@ def _keep(
         raise Refused("place")
     digest = _digest(channel, address)
     own = Subscription.objects.filter(channel=channel, target_digest=digest, wish=Wish.OUTAGES)
+    counted = own
+    if channel not in _BY_LINK:
+        # Only whoever asked has the key of a webhook and can answer: what a stranger asked must not keep the owner from
+        # asking. In a mailbox or a channel the owner can answer it, whoever asked, and need not be asked twice.
+        waiting = own.filter(confirmed_at=None)
+        same = waiting.filter(service__in=asked, region=place).values_list("group", flat=True)
+        waiting.filter(group__in=list(same)).delete()
+        counted = own.filter(confirmed_at__isnull=False)
     kept = set(own.filter(service__in=asked, region=place).values_list("service_id", flat=True))
     rows = [
         Subscription(
@@ -225,7 +239,7 @@ def _keep(
         )
         for number, service in enumerate(each for each in asked if each.pk not in kept)
     ]
-    if own.count() + len(rows) > MOST_OF_ONE or Subscription.objects.count() + len(rows) > MOST_KEPT:
+    if counted.count() + len(rows) > MOST_OF_ONE or Subscription.objects.count() + len(rows) > MOST_KEPT:
         raise Refused("full")
     # The same form sent twice at once: the other one's rows are as good.
     Subscription.objects.bulk_create(rows, ignore_conflicts=True)
@@ -335,13 +349,17 @@ def confirm(group: UUID, *, now: datetime) -> bool:
     return bool(waiting.update(confirmed_at=now, expires_at=None))
 
 
-def decline(held: Held, *, now: datetime, for_good: bool = False) -> None:
-    """Forgets what was not confirmed; ``for_good``: and asks at this address no more."""
+def decline(held: Held, *, now: datetime, for_good: bool = False) -> bool:
+    """Forgets what was not confirmed; ``for_good``: and asks at this address no more. Whether it is so for good.
+
+    The link of a webhook shows nothing about who holds the address: it shuts nobody out.
+    """
     waiting = Subscription.objects.filter(group=held.group, confirmed_at=None)
-    if for_good:
-        for digest in waiting.values_list("target_digest", flat=True)[:1]:
-            Refusal.objects.update_or_create(pk=_refusal(digest), defaults={"created_at": now})
+    digest = waiting.values_list("target_digest", flat=True).first() if held.channel in _BY_LINK else None
+    if for_good and digest is not None:
+        Refusal.objects.update_or_create(pk=_refusal(digest), defaults={"created_at": now})
     waiting.delete()
+    return for_good and digest is not None
 
 
 def stop(held: Held, line: UUID | None = None) -> None:
@@ -362,8 +380,11 @@ def pause(held: Held, *, now: datetime) -> None:
 
 
 def resume(held: Held) -> None:
-    """Outages are told again."""
-    _of(held, None).update(paused_at=None, failures=0)
+    """Outages are told again, as they stand now: what waits from before the pause is of another day."""
+    with transaction.atomic():
+        untried = Delivery.objects.filter(attempts=0, delivered_at=None, dead_at=None, notice__isnull=False)
+        untried.filter(subscription__in=_of(held, None)).delete()
+        _of(held, None).update(paused_at=None, failures=0)
 
 
 def speak(held: Held, language: str) -> None:
@@ -502,9 +523,15 @@ def _due(
     told = Delivery.objects.filter(subscription__in=those, notice__incident__in=incidents)
     rows = told.order_by("subscription_id", "-id").distinct("subscription_id")
     last = {
-        id: _Last(int(event.rpartition("/")[2]), standing, at, delivered is None and dead is None)
-        for id, event, standing, at, delivered, dead in rows.values_list(
-            "subscription_id", "event", "notice__standing", "created_at", "delivered_at", "dead_at"
+        # What they know after a message that was withdrawn, nobody can say: whatever is so now is news.
+        id: _Last(
+            int(event.rpartition("/")[2]),
+            "" if fault == WITHDRAWN else standing,
+            at,
+            delivered is None and dead is None,
+        )
+        for id, event, standing, at, delivered, dead, fault in rows.values_list(
+            "subscription_id", "event", "notice__standing", "created_at", "delivered_at", "dead_at", "fault"
         )
     }
     first = PAUSES[Channel(channel)]
@@ -521,8 +548,11 @@ def _due(
     return due
 
 
-def message(delivery: Delivery) -> Mapping[str, Any]:
-    """What is sent to this one subscriber: the facts, and what they may do."""
+def message(delivery: Delivery) -> Mapping[str, Any] | None:
+    """What is sent to this one subscriber: the facts, and what they may do; ``None`` where it is no longer so.
+
+    What is older than the present but comes to the same is told as it stood; what changed since is part of the next.
+    """
     to = delivery.subscription
     about = _about(to) | {"manage": notices.address("alert", token_of(to.group), language=to.language)}
     if delivery.notice is None:
@@ -537,7 +567,36 @@ def message(delivery: Delivery) -> Mapping[str, Any]:
             },
         }
     facts: dict[str, Any] = delivery.notice.facts
+    present = _present(delivery.notice.incident_id, to.region.code)
+    if notices.gist(facts["data"]) != present.gist:
+        return None
+    if delivery.attempts > 1:
+        # Sent again from the desk after they were told something newer.
+        newer = Delivery.objects.filter(subscription=to, notice__incident__in=present.ids, pk__gt=delivery.pk)
+        if newer.exists():
+            return None
     return facts | {"data": facts["data"] | {"subscription": about}}
+
+
+@dataclass(frozen=True)
+class _Present:
+    gist: notices.Gist | None
+    ids: tuple[int, ...]
+
+
+def _present(incident_id: int, region: str) -> _Present:
+    """How the outage that this incident is told as stands now for ``region``."""
+
+    def look() -> _Present:
+        (outage,) = _outages(Incident.objects.filter(pk=incident_id))
+        incident = status.incident(outage.lead.ref)
+        if incident is None:
+            return _Present(None, outage.ids)
+        found = notices.standing(incident, region, beside=outage.beside)
+        return _Present(notices.present_gist(incident, found), outage.ids)
+
+    # Thousands of messages are about the same.
+    return snapshots.kept(("alerts", incident_id, region), look)
 
 
 def _about(row: Subscription) -> dict[str, str]:
@@ -555,4 +614,5 @@ def tidy(*, now: datetime, site: datetime) -> int:
 def send_again(ids: list[int], *, now: datetime) -> int:
     """Puts messages that were given up back on their way; how many."""
     dead = Delivery.objects.filter(pk__in=ids, dead_at__isnull=False, delivered_at=None)
-    return dead.update(dead_at=None, attempts=0, next_attempt_at=now, fault="")
+    # Not as if nobody had tried: one of those attempts may have arrived.
+    return dead.update(dead_at=None, attempts=1, next_attempt_at=now, fault="")

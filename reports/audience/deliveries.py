@@ -96,8 +96,7 @@ def send_due(*, compose: Compose, now: Callable[[], datetime], seconds: float = 
             for delivery in claimed:
                 message = _composed(delivery, compose)
                 if message is None:
-                    # What is no longer true may become so again: then it is found anew.
-                    Delivery.objects.filter(pk=delivery.pk, delivered_at=None).delete()
+                    _withdraw(delivery, now=now())
                     outcomes["withdrawn"] += 1
                 else:
                     flying[pool.submit(_send, delivery, message)] = delivery
@@ -137,6 +136,17 @@ def _composed(delivery: Delivery, compose: Compose) -> Mapping[str, Any] | _Resu
         # One message that cannot be made must not keep back all others. It is tried again, and then lies at the desk.
         logger.exception("the message %d could not be made", delivery.pk)
         return _Result(None, "the message could not be made")
+
+
+def _withdraw(delivery: Delivery, *, now: datetime) -> None:
+    mine = Delivery.objects.filter(pk=delivery.pk, attempts=delivery.attempts, delivered_at=None)
+    if delivery.notice_id is None or delivery.attempts == 1:
+        # What is no longer true may become so again: then it is found anew.
+        mine.delete()
+    else:
+        # An earlier attempt may have arrived, whatever was answered. So its number stays taken, and what is told next
+        # has an id of its own; and whoever may have heard that it began hears that it is over.
+        mine.update(dead_at=now, fault=alerts.WITHDRAWN)
 
 
 def tidy(*, now: datetime) -> int:

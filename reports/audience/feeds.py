@@ -19,9 +19,11 @@ from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from reports import status
+from reports.audience import recent
 from reports.status.answers import IncidentStatus, Milestone
 
 MOST_INCIDENTS = 30
+"""Of those that go on, and again of those of which something was told last."""
 MOST_ENTRIES = 60
 
 CONTENT_TYPE = "application/atom+xml; charset=utf-8"
@@ -47,6 +49,13 @@ class _Feed(Atom1Feed):
     def add_item_elements(self, handler: Any, item: dict[str, Any]) -> None:
         super().add_item_elements(handler, item)
         handler.addQuickElement("content", item["html"], {"type": "html"})
+
+
+def incidents(**which: str) -> tuple[IncidentStatus, ...]:
+    """The incidents that a feed tells, of those that fit ``which``: all that the newest entries can be about."""
+    going_on = recent.going_on(limit=MOST_INCIDENTS, **which)
+    told_last = recent.told_last(entries=MOST_ENTRIES, **which)[:MOST_INCIDENTS]
+    return recent.incidents(dict.fromkeys((*going_on, *told_last)))
 
 
 def feed(

@@ -161,9 +161,14 @@ def _outages(now: datetime) -> Iterator[Metric]:
         "Of the incident of a service that goes on: the probability that it is real.",
         labels=["service"],
     )
+    # Where one was split, several of a service go on: a series that comes twice makes Prometheus refuse all of them.
+    surest: dict[str, float] = {}
     for going_on in ("open", "recovering"):
         for incident in status.incidents(state=going_on, limit=1000).results:
-            confidence.add_metric([incident.service.slug], incident.confidence)
+            slug = incident.service.slug
+            surest[slug] = max(incident.confidence, surest.get(slug, 0))
+    for slug, value in surest.items():
+        confidence.add_metric([slug], value)
     yield confidence
     yield from _leads()
 

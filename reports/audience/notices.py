@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import blake2b
@@ -72,6 +72,24 @@ def standing(incident: IncidentStatus, region: str, *, beside: Sequence[str] = (
 def kind(found: Standing, *, first: bool) -> str:
     """The type of the event."""
     return OPENED if first else RESOLVED if found.over else UPDATED
+
+
+Gist = tuple[bool, str, bool]
+"""What a message comes to: whether it is over, at what stage it is, and whether it is down anywhere."""
+
+
+def gist(data: Mapping[str, Any]) -> Gist:
+    """What was said in the ``data`` of :func:`facts`."""
+    # Of all regions, also those that it did not name.
+    states = set(data.get("regions_by_state") or [each["state"] for each in data["regions"]])
+    incident = data["incident"]
+    return bool(data["over"]), _stage_of(incident["review"], incident["state"], states), "down" in states
+
+
+def present_gist(incident: IncidentStatus, found: Standing) -> Gist:
+    """What would be said now."""
+    states = {each.state for each in found.regions}
+    return found.over, _stage_of(incident.review, incident.state, states), "down" in states
 
 
 def facts(
@@ -181,11 +199,14 @@ def words(message: Mapping[str, Any], *, service: str, region: str, language: st
 
 
 def _stage(data: Mapping[str, Any]) -> str:
+    return _stage_of(data["incident"]["review"], data["incident"]["state"], {each["state"] for each in data["regions"]})
+
+
+def _stage_of(review: str, state: str, states: Set[str]) -> str:
     """What is to be said of it: that it was ``none``, is ``over``, comes ``back``, or is ``down``."""
-    incident, states = data["incident"], {each["state"] for each in data["regions"]}
-    if incident["review"] == "rejected":
+    if review == "rejected":
         return "none"
-    if incident["state"] == "resolved" or not states:
+    if state == "resolved" or not states:
         return "over"
     # What is back is asked about: whoever still has it down there speaks against it.
     return "back" if "down" not in states and states & {"recovering", "restored"} else "down"

@@ -121,7 +121,8 @@ def _asked(
     method: str, place: _Place, headers: Mapping[str, str], *, body: bytes | None = None, seconds: float
 ) -> Iterator[http.client.HTTPResponse]:
     """The beginning of an answer; the rest is to be read within the block, and all of it within ``seconds``."""
-    connection = _Connection(place.host, place.port, timeout=CONNECT_SECONDS, context=_tls())
+    end = time.monotonic() + seconds
+    connection = _Connection(place.host, place.port, timeout=CONNECT_SECONDS, context=_tls(), end=end)
     watchdog = threading.Timer(seconds, connection.cut)
     watchdog.daemon = True
     watchdog.start()
@@ -236,49 +237,59 @@ def _tls() -> ssl.SSLContext:
 class _Connection(http.client.HTTPSConnection):
     """Connects to the addresses that were looked at, in the name that was asked for."""
 
-    def __init__(self, host: str, port: int, *, timeout: float, context: ssl.SSLContext) -> None:
+    def __init__(self, host: str, port: int, *, timeout: float, context: ssl.SSLContext, end: float) -> None:
         super().__init__(host, port, timeout=timeout, context=context)
         self._tls = context
+        self._end = end
         self.was_cut = False
 
     def connect(self) -> None:
         """Raises ``Refused`` where one address of the name is private: a name that is half ours is no honest one."""
-        end = time.monotonic() + WHOLE_SECONDS
-        found = _resolved(self.host, self.port)
+        found = _resolved(self.host, self.port, seconds=min(RESOLVE_SECONDS, self._left()))
         for *_rest, address in found:
             if not _is_public(ipaddress.ip_address(str(address[0]).partition("%")[0])):
                 _refuse_private()
         failure: OSError | None = None
         for family, kind, protocol, _name, address in found[:MOST_ADDRESSES]:
-            left = end - time.monotonic()
-            if left <= 0:
-                break
+            seconds = min(CONNECT_SECONDS, self._left())
             plain = socket.socket(family, kind, protocol)
-            plain.settimeout(min(CONNECT_SECONDS, left))
+            plain.settimeout(seconds)
             try:
                 plain.connect(address)
                 plain.settimeout(ANSWER_SECONDS)
-                # At once, so that the watchdog can cut a handshake too.
-                self.sock = plain
-                self.sock = self._tls.wrap_socket(plain, server_hostname=self.host)
+                # The handshake comes after, so that what the watchdog cuts is what shakes hands.
+                self.sock = self._tls.wrap_socket(plain, server_hostname=self.host, do_handshake_on_connect=False)
+                # It found nothing to cut if its time came before.
+                self._left()
+                self.sock.do_handshake()
                 return
             except OSError as error:
                 plain.close()
+                self.close()
                 failure = error
         raise failure or OSError("no address")
+
+    def _left(self) -> float:
+        """The seconds that are left of the whole call. Raises ``TimeoutError`` where there are none."""
+        left = self._end - time.monotonic()
+        if self.was_cut or left <= 0:
+            raise TimeoutError("the time for all of it is over")
+        return left
 
     def cut(self) -> None:
         """Ends it from another thread."""
         self.was_cut = True
-        if self.sock is not None:
+        sock = self.sock
+        if sock is not None:
             try:
-                self.sock.shutdown(socket.SHUT_RDWR)
+                # Below TLS: what reads or shakes hands in this moment finds an end, and no socket without its TLS.
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)
             except OSError:
                 # It ended by itself in this moment.
                 return
 
 
-def _resolved(host: str, port: int) -> list[Any]:
+def _resolved(host: str, port: int, *, seconds: float) -> list[Any]:
     """Every address of a name. Asked in a thread, since a server of names that never answers is waited for by the
     resolver for as long as the machine says, half a minute perhaps."""
     answers: Queue[list[Any] | OSError] = Queue()
@@ -294,7 +305,7 @@ def _resolved(host: str, port: int) -> list[Any]:
 
     threading.Thread(target=ask, daemon=True).start()
     try:
-        found = answers.get(timeout=RESOLVE_SECONDS)
+        found = answers.get(timeout=seconds)
     except Empty:
         raise TimeoutError("no answer from the servers of names") from None
     if isinstance(found, OSError):

@@ -20,6 +20,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from reports import status
+from reports.audience import recent
 from reports.status.answers import IncidentStatus, Milestone, RegionLink, RegionState, ServiceStatus
 from reports.status.health import is_stale
 from reports.status.nesting import own_people
@@ -64,6 +65,9 @@ class Subject:
 
     found: ServiceStatus
     incidents: tuple[IncidentStatus, ...]
+    """Those that were found last, over or not."""
+    unresolved: tuple[IncidentStatus, ...]
+    """Those that go on, however long ago they were found."""
     updates: Mapping[str, tuple[Milestone, ...]]
     components: Mapping[str, Shape]
     """By the code of the region."""
@@ -77,7 +81,12 @@ def subject(slug: str, *, now: datetime, address: Address) -> Subject | None:
     if found is None:
         return None
     incidents = status.incidents(service=slug, limit=MOST_INCIDENTS).results
-    updates = status.milestones([incident.ref for incident in incidents])
+    newest = {incident.ref: incident for incident in incidents}
+    going_on = recent.going_on(service=slug, limit=MOST_INCIDENTS)
+    # Nearly always they are among the newest, and no more is asked.
+    known = newest | {each.ref: each for each in recent.incidents([ref for ref in going_on if ref not in newest])}
+    unresolved = tuple(known[ref] for ref in going_on)
+    updates = status.milestones(list(known))
     page: Shape = {
         "id": _id("page", slug),
         "name": found.link.name,
@@ -89,7 +98,7 @@ def subject(slug: str, *, now: datetime, address: Address) -> Subject | None:
         ),
     }
     components = _components(found, page["id"], status.reporting_countries(slug))
-    return Subject(found, incidents, updates, components, page, address)
+    return Subject(found, incidents, unresolved, updates, components, page, address)
 
 
 def _changes(found: ServiceStatus, updates: Mapping[str, Sequence[Milestone]]) -> Iterable[datetime]:
@@ -131,8 +140,7 @@ def incidents(about: Subject, *, now: datetime) -> Shape:  # noqa: ARG001  # eac
 
 def unresolved(about: Subject, *, now: datetime) -> Shape:  # noqa: ARG001
     """Those that go on."""
-    going_on = (each for each in about.incidents if each.state != "resolved")
-    return {"page": about.page, "incidents": [_incident(about, each) for each in going_on]}
+    return {"page": about.page, "incidents": [_incident(about, each) for each in about.unresolved]}
 
 
 def maintenances(about: Subject, *, now: datetime) -> Shape:  # noqa: ARG001

@@ -81,7 +81,7 @@ def _feed(request: HttpRequest, name: str, title: Callable[[], str], page: str, 
             page=request.build_absolute_uri(page),
             own=request.build_absolute_uri(request.path),
         )
-        chosen = status.incidents(**which, limit=feeds.MOST_INCIDENTS).results  # type: ignore[arg-type]
+        chosen = feeds.incidents(**which)
         regions = feeds.lineage(which["region"]) if "region" in which else ()
         return feeds.feed(channel, chosen, address=address_of(request), regions=regions)
 

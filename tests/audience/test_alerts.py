@@ -310,12 +310,106 @@ def test_what_changes_while_a_message_is_on_its_way_is_told_after_it(world: Worl
     incident = down(world)
     push_service.answers["/hook"] = (500, {})
     assert tell() == Sent(failed=1)
-    resolve(incident)
+    making.take_down(incident, world.regions["BR-SP"])
     push_service.answers.clear()
+    # It says what was so then, and still is: it goes on as it was begun.
     assert tell(10 * MINUTE) == Sent(delivered=1)
     assert tell(11 * MINUTE) == Sent(delivered=1)
-    bodies = [read(each, asked)["type"] for each in push_service.received]
-    assert bodies == ["incident.opened", "incident.opened", "incident.resolved"]
+    first, again, second = push_service.received
+    assert first.body == again.body
+    assert first.headers["webhook-id"] == again.headers["webhook-id"] != second.headers["webhook-id"]
+    assert [read(each, asked)["data"]["regions_in_all"] for each in (again, second)] == [1, 2]
+
+
+def test_what_is_over_before_it_could_be_told_is_not_told(world: World, push_service: PushService) -> None:
+    confirmed(push_service)
+    incident = down(world)
+    assert find() == 1
+    resolve(incident)
+    snapshots.forget()
+    assert send(10 * MINUTE) == Sent(withdrawn=1)
+    assert not Delivery.objects.filter(notice__isnull=False).exists()
+    assert tell(11 * MINUTE) == Sent()
+    assert push_service.received == []
+
+
+def test_what_is_over_when_it_is_to_be_tried_again_is_told_as_over_under_another_id(
+    world: World, push_service: PushService
+) -> None:
+    asked = confirmed(push_service)
+    incident = down(world)
+    push_service.answers["/hook"] = (500, {})
+    assert tell() == Sent(failed=1)
+    resolve(incident)
+    push_service.answers.clear()
+    assert tell(10 * MINUTE) == Sent(withdrawn=1)
+    # Whoever answers 500 may have read it all the same: they are told that it is over.
+    assert tell(11 * MINUTE) == Sent(delivered=1)
+    assert tell(60 * MINUTE) == Sent()
+    assert [read(each, asked)["type"] for each in push_service.received] == ["incident.opened", "incident.resolved"]
+    assert len({each.headers["webhook-id"] for each in push_service.received}) == 2
+
+
+def test_whoever_was_told_of_the_beginning_is_told_of_the_end_whatever_came_in_between(
+    world: World, push_service: PushService
+) -> None:
+    asked = confirmed(push_service)
+    incident = down(world)
+    assert tell() == Sent(delivered=1)
+    making.take_down(incident, world.regions["BR-SP"])
+    assert find(5 * MINUTE) == 1
+    resolve(incident)
+    snapshots.forget()
+    # More regions, of an outage that is over: nobody tried to tell it, so its number is free.
+    assert send(6 * MINUTE) == Sent(withdrawn=1)
+    push_service.answers["/hook"] = (503, {})
+    assert tell(7 * MINUTE) == Sent(failed=1)
+    # It goes on after all, and is over again as before.
+    Incident.objects.filter(pk=incident.pk).update(resolved_at=None)
+    incident.regions.update(
+        restored_at=None, restored_low=None, restored_high=None, declared_at=None, basis="", recovering_at=None
+    )
+    push_service.answers.clear()
+    assert tell(9 * MINUTE) == Sent(withdrawn=1)
+    resolve(incident)
+    assert tell(20 * MINUTE) == Sent(delivered=1)
+    said = [(read(each, asked)["type"], each.headers["webhook-id"]) for each in push_service.received]
+    assert [kind for kind, _id in said] == ["incident.opened", "incident.resolved", "incident.resolved"]
+    assert len({id for _kind, id in said}) == 3
+
+
+def test_a_rejected_outage_is_not_told_as_one(world: World, push_service: PushService) -> None:
+    confirmed(push_service)
+    incident = down(world)
+    assert find() == 1
+    Incident.objects.filter(pk=incident.pk).update(rejected_at=at("19:50"))
+    snapshots.forget()
+    assert send(MINUTE) == Sent(withdrawn=1)
+
+
+def test_what_is_sent_again_from_the_desk_is_sent_only_where_it_is_still_so_and_nothing_newer_was_told(
+    world: World, push_service: PushService
+) -> None:
+    confirmed(push_service)
+    incident = down(world)
+    find()
+    opened = Delivery.objects.filter(notice__isnull=False)
+    opened.update(dead_at=REAL, attempts=8, fault="answered 503")
+    making.take_down(incident, world.regions["BR-SP"])
+    assert tell(5 * MINUTE) == Sent(delivered=1)
+    first = Delivery.objects.get(event=f"{incident.ref}/1")
+    assert alerts.send_again([first.pk], now=REAL) == 1
+    assert send(6 * MINUTE) == Sent(withdrawn=1)
+    first.refresh_from_db()
+    assert (first.fault, first.dead_at) == (alerts.WITHDRAWN, REAL + 6 * MINUTE)
+    resolve(incident)
+    assert tell(20 * MINUTE) == Sent(delivered=1)
+    assert alerts.send_again([first.pk], now=REAL) == 1
+    assert send(21 * MINUTE) == Sent(withdrawn=1)
+    assert [json.loads(each.body)["type"] for each in push_service.received] == [
+        "incident.updated",
+        "incident.resolved",
+    ]
 
 
 def test_two_workers_that_look_at_once_make_one_message(world: World, push_service: PushService) -> None:
@@ -485,16 +579,18 @@ def test_what_cannot_be_told_is_refused(world: World, change: dict[str, Any], wh
 
 def test_nobodys_address_is_filled_with_questions(world: World, push_service: PushService) -> None:
     for region in ("GB", "BR", "IN"):
-        ask(push_service, region=region)
+        ask(push_service, channel="slack", region=region)
     with pytest.raises(alerts.Refused, match="full"):
-        ask(push_service, region="US")
+        ask(push_service, channel="slack", region="US")
 
 
 def test_the_same_wish_again_asks_nothing_again_and_tells_no_key(world: World, push_service: PushService) -> None:
-    ask(push_service)
+    confirmed(push_service)
+    ask(push_service, channel="slack")
     again: dict[str, Any] = {"services": ["whatsapp"], "region": "001", "severity": "minor", "language": "en"}
-    assert alerts.subscribe(channel="webhook", target=push_service.origin + "/hook", now=REAL, **again) is None
-    assert Delivery.objects.count() == 1
+    for channel in ("webhook", "slack"):
+        assert alerts.subscribe(channel=channel, target=push_service.origin + "/hook", now=REAL, **again) is None
+    assert Delivery.objects.count() == 2
 
 
 def test_the_form_shows_the_key_once(
@@ -511,6 +607,7 @@ def test_the_form_shows_the_key_once(
     kept = Subscription.objects.get()
     assert (kept.service.slug, kept.region.code) == ("whatsapp", "GB-ENG")
     assert webhooks.secret_of(kept.pk) in made.content.decode()
+    assert alerts.confirm(kept.group, now=REAL)
     again = client.post("/alerts/", form)
     assert again.status_code == 409
     assert "whsec_" not in again.content.decode()

@@ -1,14 +1,17 @@
 """The Atom feeds, read with feedparser and held against RFC 4287."""
 
 import re
-from datetime import datetime
+from datetime import datetime, timedelta
 from xml.etree import ElementTree
 
 import feedparser
 import pytest
 
-from reports.models import Provider, Service, TimelineEntry
+from reports.audience import recent
+from reports.incidents.timeline import EntryKind
+from reports.models import Incident, Provider, Service, TimelineEntry
 from reports.status import snapshots
+from reports.status.milestones import _WHOLE
 from tests.status.making import World, at, note, open_incident, say, speak, staggered, take_down
 
 FEEDS = [
@@ -163,7 +166,8 @@ def test_each_feed_has_its_own_incidents(world: World, read):
 
 def test_a_merged_incident_says_where_it_is_told(world: World, read):
     into = open_incident(world.whatsapp, ref="OUT-2026-0002")
-    open_incident(world.whatsapp, merged_at=at("18:40"), merged_into=into)
+    merged = open_incident(world.whatsapp, merged_at=at("18:40"), merged_into=into)
+    note(merged, "merged", when=at("18:40"), facts={"ref": into.ref})
     (entry,) = read("/services/whatsapp/history.atom").entries
     assert entry.title == "WhatsApp: told with another outage"
     assert "OUT-2026-0002" in entry.content[0].value
@@ -202,6 +206,56 @@ def test_a_feed_takes_as_many_queries_for_a_storm_of_regions_as_for_one(
     with django_assert_max_num_queries(40) as many:
         client.get("/incidents.atom")
     assert len(many) == len(few)
+
+
+def small_ones(world: World, number: int):
+    """So many incidents of Facebook, found and over one after the other from 18:50 on."""
+    for place in range(number):
+        when = at("18:50") + timedelta(seconds=20 * place)
+        small = open_incident(
+            world.facebook, ref=f"OUT-2026-{100 + place:04}", onset_at=when, detected_at=when, resolved_at=when
+        )
+        take_down(small, world.regions["IN"])
+        note(small, "detected", when=when, facts={"regions": 1})
+        note(small, "resolved", when=when, facts={"restored": 1})
+
+
+@pytest.mark.parametrize("address", ["/incidents.atom", "/providers/meta/history.atom"])
+def test_the_end_of_a_long_outage_is_told_however_many_were_found_since(world: World, read, address: str):
+    incident = open_incident(world.whatsapp)
+    take_down(incident, world.regions["GB-ENG"])
+    note(incident, "detected", when=at("18:06"), facts={"regions": 1})
+    small_ones(world, 40)
+    # While it goes on, what is new of it is told too.
+    note(incident, "region_restored", when=at("19:40"), region=world.regions["GB-ENG"], facts={"basis": "votes"})
+    assert read(address).entries[0].title == "WhatsApp comes back, first in England"
+    note(incident, "resolved", when=at("19:50"), facts={"restored": 1})
+    Incident.objects.filter(pk=incident.pk).update(resolved_at=at("19:50"))
+    told = read(address).entries
+    assert [entry.title for entry in told[:2]] == [
+        "WhatsApp: the outage is over",
+        "WhatsApp comes back, first in England",
+    ]
+    assert len(told) == 60
+
+
+def test_a_feed_takes_as_many_queries_for_forty_incidents_as_for_one(
+    world: World, client, django_assert_max_num_queries
+):
+    whole_course(world)
+    client.get("/incidents.atom")
+    snapshots.forget()
+    with django_assert_max_num_queries(40) as few:
+        client.get("/incidents.atom")
+    small_ones(world, 40)
+    snapshots.forget()
+    with django_assert_max_num_queries(40) as many:
+        client.get("/incidents.atom")
+    assert len(many) == len(few)
+
+
+def test_every_kind_of_milestone_of_an_incident_as_a_whole_is_looked_for():
+    assert set(recent.TOLD) == {*_WHOLE, EntryKind.MERGED}
 
 
 def test_control_characters_in_a_statement_do_not_break_the_feed(world: World, read):

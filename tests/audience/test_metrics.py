@@ -5,16 +5,20 @@ import shutil
 import subprocess
 import sys
 import urllib.request
+from collections import Counter
 from datetime import timedelta
 from ipaddress import ip_network
 
 import pytest
+from django.contrib.auth.models import User
 from prometheus_client.parser import text_string_to_metric_families
 
 from reports.audience import tally
+from reports.incidents import joining
+from reports.models import Incident
 from reports.status import snapshots
 from tests.conftest import environment_for_children
-from tests.status.making import NOW, World, open_incident, say, staggered, watch
+from tests.status.making import NOW, World, at, open_incident, say, staggered, watch
 
 
 @pytest.fixture(autouse=True)
@@ -48,6 +52,23 @@ def test_every_service_has_its_state_and_what_depends_on_it(world: World, client
     assert values(found["outagemap_service_regions_down"])[("whatsapp",)] == 1
     assert values(found["outagemap_service_people_affected"])[("whatsapp",)] > 50_000_000
     assert values(found["outagemap_incident_confidence"])[("whatsapp",)] == 0.98
+
+
+def test_no_series_is_told_twice_though_an_incident_was_split(world: World, client):
+    incident = staggered(world)
+    part = joining.split(incident.pk, regions=["GB-ENG"], by=User.objects.create_user("duty"), at=NOW)
+    Incident.objects.filter(pk=part.pk).update(confidence=0.99)
+    say(incident, "We know.", said_at=at("18:30"))
+    tally.answered(202, "api")
+    tally.answered(429, "form")
+    snapshots.forget()
+    told = [
+        (sample.name, *sorted(sample.labels.items()))
+        for family in text_string_to_metric_families(client.get("/metrics").content.decode())
+        for sample in family.samples
+    ]
+    assert {series for series, times in Counter(told).items() if times > 1} == set()
+    assert values(read(client)["outagemap_incident_confidence"])[("whatsapp",)] == 0.99
 
 
 def test_the_crowds_lead_over_each_provider_is_told(world: World, client):

@@ -14,6 +14,10 @@ from pytest_django.fixtures import Settings
 
 from reports.audience import outgoing, push
 from tests.audience.service import Browser, PushService
+from tests.hearing.conftest import page
+from tests.hearing.page import Document, StatusPage
+
+__all__ = ["page"]
 
 
 @pytest.mark.parametrize(
@@ -268,3 +272,60 @@ def test_whoever_answers_a_byte_at_a_time_is_cut_off(
     with pytest.raises(outgoing.Failed):
         outgoing.post(push_service.origin + "/drip", body=b"", headers={})
     assert time.monotonic() - began < 8
+
+
+def seconds_until_it_fails(url: str) -> float:
+    began = time.monotonic()
+    with pytest.raises(outgoing.Failed):
+        outgoing.post(url, body=b"", headers={})
+    return time.monotonic() - began
+
+
+def test_the_time_for_all_of_it_holds_while_the_name_of_a_second_step_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch, page: StatusPage
+) -> None:
+    monkeypatch.setattr(outgoing, "WHOLE_SECONDS", 1.5)
+    page.documents["/moved"] = Document(status=301, headers={"Location": "/hangs"}, seconds=1)
+    page.documents["/hangs"] = Document(seconds=8)
+    asked: list[str] = []
+    real = socket.getaddrinfo
+
+    def resolve(host: str, *rest: Any, **more: Any) -> list[Any]:
+        asked.append(host)
+        if len(asked) == 2:
+            # Longer than what is left of all of it: when the watchdog comes there is nothing to cut yet.
+            time.sleep(1)
+        return real(host, *rest, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    began = time.monotonic()
+    with pytest.raises(outgoing.Failed, match="TimeoutError"):
+        outgoing.get(page.origin + "/moved", headers={}, most_bytes=100)
+    assert time.monotonic() - began < 5
+    assert [path for path, _headers in page.asked] == ["/moved"]
+
+
+def test_the_time_for_all_of_it_holds_while_a_machine_is_called(
+    monkeypatch: pytest.MonkeyPatch, push_service: PushService
+) -> None:
+    monkeypatch.setattr(outgoing, "WHOLE_SECONDS", 0.5)
+    push_service.drips.add("/drip")
+    called: list[float | None] = []
+
+    class Far(socket.socket):
+        def connect(self, address: Any) -> None:
+            called.append(self.gettimeout())
+            time.sleep(1)
+            super().connect(address)
+
+    monkeypatch.setattr(socket, "socket", Far)
+    assert seconds_until_it_fails(push_service.origin + "/drip") < 3
+    assert push_service.received == []
+    assert max(seconds or 60 for seconds in called) <= 0.5
+
+
+def test_whoever_never_shakes_hands_is_cut_off(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
+    settings.ALLOW_PRIVATE_TARGETS = True
+    monkeypatch.setattr(outgoing, "WHOLE_SECONDS", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        assert seconds_until_it_fails(f"https://127.0.0.1:{silent.getsockname()[1]}/x") < 3

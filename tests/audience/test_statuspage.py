@@ -10,6 +10,7 @@ from datetime import timedelta
 import pytest
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
+from reports.audience.statuspage import MOST_INCIDENTS
 from reports.models import Incident
 from reports.status import snapshots
 from tests.browser_fixtures import show_new_day
@@ -156,6 +157,26 @@ def test_many_incidents_take_as_many_queries_as_one(world: World, client, django
     with django_assert_max_num_queries(40) as many:
         assert len(client.get(f"{ROOT}/incidents.json").json()["incidents"]) == 21
     assert len(few) == len(many)
+
+
+def test_what_goes_on_is_never_hidden_by_what_was_found_since(world: World, client, ask, django_assert_max_num_queries):
+    staggered(world)
+    note(Incident.objects.get(ref="OUT-2026-0001"), "confirmed", when=at("19:58"))
+    for number in range(MOST_INCIDENTS + 5):
+        when = at("18:10") + timedelta(minutes=number)
+        past = open_incident(
+            world.whatsapp, ref=f"OUT-2026-{200 + number:04}", onset_at=when, detected_at=when, resolved_at=when
+        )
+        note(past, "detected", when=when, facts={"regions": 1})
+    snapshots.forget()
+    assert len(ask("incidents")["incidents"]) == MOST_INCIDENTS
+    for what in ("incidents/unresolved", "summary"):
+        (told,) = ask(what)["incidents"]
+        assert told["shortlink"].endswith("/incidents/OUT-2026-0001/")
+        assert told["incident_updates"][0]["created_at"] == "2026-04-03T19:58:00.000Z"
+    snapshots.forget()
+    with django_assert_max_num_queries(50):
+        client.get(f"{ROOT}/summary.json")
 
 
 def test_a_region_is_a_component_in_the_group_of_its_country(world: World, ask):

@@ -14,7 +14,7 @@ from reports.audience import alerts, webhooks
 from reports.audience.deliveries import Sent
 from reports.models import Delivery, Refusal, Subscription
 from tests.audience.service import PushService
-from tests.audience.test_alerts import MINUTE, REAL, ask, confirmed, down, read, tell
+from tests.audience.test_alerts import MINUTE, REAL, ask, confirmed, down, find, read, resolve, tell
 from tests.status import making
 from tests.status.making import World
 
@@ -124,6 +124,26 @@ def test_a_pause_tells_nothing_and_what_still_goes_on_after_it_is_told(
     assert tell(MINUTE) == Sent(delivered=1)
 
 
+def test_what_was_found_before_a_pause_is_told_as_it_stands_after_it_or_not_at_all(
+    world: World, push_service: PushService
+) -> None:
+    asked, other = confirmed(push_service), confirmed(push_service, "/other", services=["instagram"])
+    incident = down(world)
+    going_on = making.open_incident(world.instagram, ref="OUT-2026-0002")
+    making.take_down(going_on, world.regions["GB-ENG"])
+    assert find() == 2
+    for each in (asked, other):
+        alerts.pause(opened(each), now=REAL)
+    resolve(incident)
+    making.take_down(going_on, world.regions["BR-SP"])
+    assert tell(60 * MINUTE) == Sent()
+    for each in (asked, other):
+        alerts.resume(opened(each))
+    assert tell(timedelta(days=3)) == Sent(delivered=1)
+    said = read(push_service.received[0], other)
+    assert (said["type"], said["data"]["regions_in_all"]) == ("incident.opened", 2)
+
+
 def test_what_waits_to_be_tried_again_waits_for_the_end_of_a_pause(world: World, push_service: PushService) -> None:
     asked = confirmed(push_service)
     down(world)
@@ -206,6 +226,71 @@ def test_who_wants_no_question_gets_none_and_nobody_is_told_so(
     alerts.tidy(now=later, site=later)
     assert mail(settings, now=later) is not None
     assert Delivery.objects.count() == 1
+
+
+def test_whoever_filled_in_the_form_shuts_nobody_out_of_a_webhook(
+    world: World, push_service: PushService, client: Client, uncollected: None
+) -> None:
+    stranger = ask(push_service)
+    said = client.post(f"/alerts/{alerts.token_of(stranger.id)}/", {"do": "never"}).content.decode()
+    assert "Nothing is sent." in said
+    assert not Refusal.objects.exists()
+    assert confirmed(push_service).secret != stranger.secret
+    assert Subscription.objects.get().confirmed_at is not None
+
+
+def test_a_question_that_a_stranger_asked_does_not_keep_the_owner_of_a_webhook_from_asking(
+    world: World, push_service: PushService
+) -> None:
+    stranger = ask(push_service, services=["whatsapp", "instagram"])
+    owner = ask(push_service)
+    assert alerts.held(alerts.token_of(stranger.id)) is None
+    assert Delivery.objects.count() == 1
+    push_service.bodies["/hook"] = webhooks.challenge_of(owner.id).encode()
+    assert tell() == Sent(delivered=1)
+    assert read(push_service.received[0], owner)["type"] == "subscription.confirm"
+    # Once it is confirmed, nobody takes it away.
+    again: dict[str, Any] = {"services": ["whatsapp"], "region": "001", "severity": "minor", "language": "en"}
+    assert alerts.subscribe(channel="webhook", target=push_service.origin + "/hook", now=REAL, **again) is None
+    assert [line.service for line in opened(owner).lines] == ["whatsapp"]
+
+
+def test_at_a_webhook_three_questions_wait_and_a_further_one_takes_the_place_of_the_oldest(
+    world: World, push_service: PushService
+) -> None:
+    asked = [
+        ask(push_service, region=code, now=REAL + number * MINUTE)
+        for number, code in enumerate(("GB", "BR", "IN", "US", "001"))
+    ]
+    assert [alerts.held(alerts.token_of(each.id)) is not None for each in asked] == [False, False, True, True, True]
+    assert Delivery.objects.count() == alerts.MOST_UNCONFIRMED
+    # A request that cannot be taken costs nobody's question its place, and the same one again only its own.
+    with pytest.raises(alerts.Refused):
+        ask(push_service, services=["whatsapp", "nobody"])
+    ask(push_service, region="US", now=REAL + 9 * MINUTE)
+    assert [alerts.held(alerts.token_of(each.id)) is not None for each in asked] == [False, False, True, False, True]
+
+
+def test_what_strangers_ask_does_not_use_up_what_one_webhook_is_told(
+    world: World, push_service: PushService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(alerts, "MOST_OF_ONE", 3)
+    owner = confirmed(push_service)
+    ask(push_service, region="BR")
+    ask(push_service, services=["instagram", "facebook"], region="GB")
+    wanted: dict[str, Any] = {"severity": "minor", "now": REAL}
+    assert alerts.add(opened(owner), services=["instagram", "facebook"], region="GB", **wanted) == 2
+    with pytest.raises(alerts.Refused, match="full"):
+        alerts.add(opened(owner), services=["whatsapp"], region="IN", **wanted)
+
+
+def test_asking_a_mailbox_again_sends_no_second_question(world: World, settings: Settings) -> None:
+    first = mail(settings)
+    assert first is not None
+    assert mail(settings, "Ada@example.org") is None
+    assert Delivery.objects.count() == 1
+    # The one that lies there is as good, whoever asked.
+    assert opened(first).waiting
 
 
 def test_ten_thousand_wishes_for_one_mailbox_are_three_questions(world: World, settings: Settings) -> None:
