@@ -89,15 +89,13 @@ class IncidentFilter(FilterSet):  # type: ignore[misc]  # without types
 
     def spoken_of(self, rows: Incidents, _name: str, spoken: bool) -> Incidents:
         """Those of which the provider said something, or nothing."""
-        said = Exists(Statement.objects.filter(incident=OuterRef("pk")))
-        return rows.filter(said if spoken else ~said)
+        return rows.filter(_said() if spoken else ~_said())
 
     def told_of(self, rows: Incidents, _name: str, text: str) -> Incidents:
         """Those whose ref, service, provider or statements the text is found in."""
         known = catalogue.catalogue()
         services = [entry.id for entry in catalogue.ranked(text, known.entries)]
-        said = Exists(Statement.objects.filter(incident=OuterRef("pk"), text__icontains=text))
-        return rows.filter(Q(ref__icontains=text) | Q(service__in=services) | Q(said))
+        return rows.filter(Q(ref__icontains=text) | Q(service__in=services) | _said(text__icontains=text))
 
 
 def inhabitants(counted: Q) -> Coalesce:
@@ -135,6 +133,11 @@ def _or_zero(number: QuerySet[Any, Any]) -> Coalesce:
 
 def _regions(**which: object) -> QuerySet[RegionalOutage]:
     return RegionalOutage.objects.filter(incident=OuterRef("pk"), withdrawn_at=None, **which)
+
+
+def _said(**which: object) -> Q:
+    """Whether the provider said something of the incident that nobody withdrew."""
+    return Q(Exists(Statement.objects.filter(incident=OuterRef("pk"), withdrawn_at=None, **which)))
 
 
 def _codes_around(region: str) -> list[str]:
