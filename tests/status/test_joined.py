@@ -110,6 +110,22 @@ def test_followers_are_told_of_a_merger_and_of_its_end(twofold: World, duty: Use
         assert part.ref in response.content.decode()
 
 
+def test_a_merger_that_is_done_again_is_another_update(twofold: World, duty: User) -> None:
+    def merger() -> tuple[str, str]:
+        snapshots.forget()
+        told = next(one for one in status.milestones([SECOND])[SECOND] if one.kind == "merged")
+        return told.id, f"{told.told_at:%H:%M}"
+
+    second = Incident.objects.get(ref=SECOND)
+    joining.merge(second.pk, into=FIRST, by=duty, at=at("19:10"))
+    first = merger()
+    undo.undo(Act.objects.get().pk, by=duty, at=at("19:15"))
+    joining.merge(second.pk, into=FIRST, by=duty, at=at("19:16"))
+    again = merger()
+    assert (first[1], again[1]) == ("19:10", "19:16")
+    assert first[0] != again[0]
+
+
 def test_a_restoration_of_one_part_keeps_the_service_down_for_the_other(twofold: World, duty: User) -> None:
     second = Incident.objects.get(ref=SECOND)
     part = joining.split(second.pk, regions=["BR-SP"], by=duty, at=at("19:10"))
