@@ -12,10 +12,10 @@ from django.test.utils import CaptureQueriesContext
 
 from reports import status
 from reports.incidents import joining, lifecycle, undo
-from reports.models import Act, Incident
+from reports.models import Act, Incident, Statement
 from reports.status import history, snapshots
 from reports.status.article import article
-from tests.status.making import World, at, count, learn, note, open_incident, speak, take_down, watch
+from tests.status.making import World, at, count, learn, note, open_incident, say, speak, take_down, watch
 from tests.status.test_article import text
 
 FIRST, SECOND = "OUT-2026-0001", "OUT-2026-0002"
@@ -108,6 +108,54 @@ def test_followers_are_told_of_a_merger_and_of_its_end(twofold: World, duty: Use
         response = client.get(address)
         assert response.status_code == 200
         assert part.ref in response.content.decode()
+
+
+def _spoken(ref: str) -> list[str]:
+    """What the provider said of an incident, as each answer has it, with the first word's time in front."""
+    snapshots.forget()
+    found, course = status.incident(ref), status.incident_history(ref, now=at("19:20"))
+    assert found is not None
+    assert course is not None
+    assert course.statements == found.statements
+    said = found.acknowledged_at
+    return [f"{said:%H:%M}" if said else "", *(one.text for one in found.statements)]
+
+
+def test_what_the_provider_said_of_a_merged_incident_it_said_of_the_one_that_tells_it(
+    twofold: World, duty: User
+) -> None:
+    first, second = Incident.objects.get(ref=FIRST), Incident.objects.get(ref=SECOND)
+    say(first, "We know.", said_at=at("18:20"))
+    withdrawn = say(first, "Never said.", said_at=at("18:10"))
+    Statement.objects.filter(pk=withdrawn.pk).update(withdrawn_at=at("18:40"))
+    say(second, "Again.", said_at=at("18:55"), meaning="update")
+    assert (_spoken(FIRST), _spoken(SECOND)) == (["18:20", "We know."], ["18:55", "Again."])
+    joining.merge(first.pk, into=SECOND, by=duty, at=at("19:10"))
+    assert (_spoken(FIRST), _spoken(SECOND)) == (["18:20", "We know."], ["18:20", "We know.", "Again."])
+    undo.undo(Act.objects.get().pk, by=duty, at=at("19:15"))
+    assert (_spoken(FIRST), _spoken(SECOND)) == (["18:20", "We know."], ["18:55", "Again."])
+
+
+def test_what_was_stated_of_both_is_told_once(twofold: World, duty: User) -> None:
+    first, second = Incident.objects.get(ref=FIRST), Incident.objects.get(ref=SECOND)
+    say(first, "We know.", said_at=at("18:20"))
+    own = say(second, "We know.", said_at=at("18:20"))
+    say(first, "We know.", said_at=at("18:25"))
+    joining.merge(first.pk, into=SECOND, by=duty, at=at("19:10"))
+    assert _spoken(SECOND) == ["18:20", "We know.", "We know."]
+    told = status.incident(SECOND)
+    assert told is not None
+    assert told.statements[0].id == own.pk
+    assert [one.said_at for one in told.statements] == [at("18:20"), at("18:25")]
+
+
+def test_what_was_said_of_a_part_is_the_originals_once_the_split_is_taken_back(twofold: World, duty: User) -> None:
+    second = Incident.objects.get(ref=SECOND)
+    part = joining.split(second.pk, regions=["BR-SP"], by=duty, at=at("19:10"))
+    say(part, "In Brazil.", said_at=at("19:11"))
+    assert (_spoken(SECOND), _spoken(part.ref)) == ([""], ["19:11", "In Brazil."])
+    undo.undo(Act.objects.get().pk, by=duty, at=at("19:15"))
+    assert _spoken(SECOND) == ["19:11", "In Brazil."]
 
 
 def test_a_merger_that_is_done_again_is_another_update(twofold: World, duty: User) -> None:
@@ -212,8 +260,11 @@ def test_what_belongs_together_takes_one_further_query_however_much_it_is(worldw
     asked()
     alone = asked()
     for code in ("GB", "BR-SP"):
-        joining.split(whole.pk, regions=[code], by=duty, at=at("19:10"))
+        part = joining.split(whole.pk, regions=[code], by=duty, at=at("19:10"))
+        say(part, "We know.", said_at=at("19:11"))
         assert asked() <= alone + 1
+    joining.merge(part.pk, into=whole.ref, by=duty, at=at("19:12"))
+    assert asked() <= alone + 1
 
 
 def test_what_was_reported_of_a_rejected_incident_stays_reported(worldwide: World, duty: User) -> None:
