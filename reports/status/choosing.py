@@ -12,7 +12,7 @@ from django_filters import BaseInFilter, BooleanFilter, CharFilter, FilterSet, I
 
 from reports.incidents import kinship
 from reports.models import Incident, RegionalOutage, Statement
-from reports.status import catalogue
+from reports.status import catalogue, shares
 
 Incidents = QuerySet[Incident]
 
@@ -86,7 +86,10 @@ class IncidentFilter(FilterSet):  # type: ignore[misc]  # without types
         """Those in whose regions so many people live or more."""
         # As ``shares.counted_rows`` has it: what was rejected reached those whom it reached.
         counted = Q(withdrawn_at=None) | Q(withdrawn_at__gte=F("incident__rejected_at"))
-        return rows.filter(Q(pk__in=rows.annotate(n=inhabitants(counted)).filter(n__gte=people).values("pk")))
+        beside_others = shares.people_beside_others()
+        enough = [pk for pk, number in beside_others.items() if number >= people]
+        alone = rows.annotate(n=inhabitants(counted)).filter(n__gte=people).exclude(pk__in=list(beside_others))
+        return rows.filter(Q(pk__in=alone.values("pk")) | Q(pk__in=enough))
 
     def spoken_of(self, rows: Incidents, _name: str, spoken: bool) -> Incidents:
         """Those of which the provider said something, or nothing."""
@@ -103,7 +106,8 @@ def inhabitants(counted: Q) -> Coalesce:
     """For a query of incidents: how many people live in the regions of each that fit ``counted``, a condition of
     regional outages. Nobody twice, and the world as a whole is nobody.
 
-    The same figure as :func:`reports.status.outages.people` makes of regions that are all down.
+    The same figure as :func:`reports.status.outages.people` makes of regions that are all down; too much for one beside
+    which others tell some of them (see :func:`reports.status.shares.people_beside_others`).
     """
     lived_in = RegionalOutage.objects.filter(counted, region__parent__isnull=False)
     reached = lived_in.filter(incident=OuterRef("incident"))
