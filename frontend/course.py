@@ -86,7 +86,7 @@ def course(history: IncidentHistory, outages: Sequence[RegionalOutageStatus], *,
     shown = history.end if at is None else min(max(at, history.start), history.end)
     step = slider_step(history)
     width = length(history)
-    living = own_people(history.regions)
+    living = own_people(history.regions, elsewhere=history.told_elsewhere)
     rows = _rows(history, outages, changes, shown)
     # The last part may reach beyond the end, where the plot is cut.
     number = math.ceil(width / step)

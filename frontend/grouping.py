@@ -80,7 +80,7 @@ def listing(
     by_country: dict[str, list[Row]] = defaultdict(list)
     for row in chosen:
         by_country[row.outage.region.code[:2] if row.outage.region.kind != "world" else "001"].append(row)
-    people = own_people(history.regions)
+    people = own_people(history.regions, elsewhere=history.told_elsewhere)
     whole = sum(people.values()) or 1.0
     groups = sorted(
         (_group(code, found, people, whole, changes, history, at) for code, found in by_country.items()),

@@ -100,7 +100,7 @@ def _on_slider(at: datetime, history: IncidentHistory, step: int) -> datetime:
 
 def _shares(history: IncidentHistory) -> list[tuple[datetime, float, float]]:
     """After each change: the instant, and the shares of people where it is down or recovering, and where it is back."""
-    people: Mapping[str, float] = own_people(history.regions)
+    people: Mapping[str, float] = own_people(history.regions, elsewhere=history.told_elsewhere)
     whole = sum(people.values()) or 1.0
     state: dict[str, str] = {}
     living: dict[str, float] = defaultdict(float)

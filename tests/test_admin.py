@@ -321,6 +321,34 @@ def test_a_statement_is_recorded_with_its_source(desk: Client, incident: Inciden
     assert kinds(incident) == ["statement"]
 
 
+def test_what_was_said_of_a_merged_incident_is_on_the_page_of_the_one_that_tells_it(
+    desk: Client, incident: Incident
+) -> None:
+    from reports.models import Incident
+
+    merged = Incident.objects.create(
+        ref="OUT-2026-0001",
+        key="OUT-2026-0001",
+        service=incident.service,
+        onset_at=incident.onset_at,
+        detected_at=incident.detected_at,
+        confidence=0.9,
+        merged_at=incident.detected_at,
+        merged_into=incident,
+    )
+    shown = desk.get(page_of(incident)).content.decode()
+    assert "Statements (0)" in shown
+    assert '<option value="acknowledged" selected>' in shown
+    merged.statements.create(
+        meaning="acknowledged", text="We know.", said_at=incident.onset_at, entered_at=incident.onset_at
+    )
+    shown = desk.get(page_of(incident)).content.decode()
+    assert "Statements (1)" in shown
+    assert "(of OUT-2026-0001)" in shown
+    # It has spoken: what is entered next is an update.
+    assert '<option value="update" selected>' in shown
+
+
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [

@@ -55,7 +55,7 @@ def article(request: HttpRequest, ref: str) -> HttpResponseBase:
 
 def widest_at(history: IncidentHistory) -> datetime | None:
     """When most people lived where it was down; ``None`` for an incident without a region."""
-    changes, living = by_region(history), own_people(history.regions)
+    changes, living = by_region(history), own_people(history.regions, elsewhere=history.told_elsewhere)
 
     def people(at: datetime) -> float:
         # Regions of which nobody knows the people still count for something.

@@ -132,7 +132,7 @@ def _whole(
         "course": shown,
         "chart": counts.chart(series) if series else None,
         "chapters": chapters.chapters(lines),
-        "affected_people": sum(own_people(history.regions).values()),
+        "affected_people": sum(own_people(history.regions, elsewhere=history.told_elsewhere).values()),
         "still_affected": len(parts(found.currently_affected)),
         "silent": all(outage.state == "unknown" for outage in outages if not outage.restored_at),
         "last_restored": _last_restored(found, outages),

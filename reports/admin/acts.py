@@ -30,7 +30,7 @@ from reports.admin.forms import (
     UndoRejectionForm,
 )
 from reports.admin.readonly import ReadOnlyAdmin
-from reports.incidents import joining, lifecycle, statements, undo
+from reports.incidents import joining, kinship, lifecycle, statements, undo
 from reports.incidents.acting import ConflictError, acts_of
 from reports.models import Act, Incident, Statement
 
@@ -238,11 +238,12 @@ class Acting(ReadOnlyAdmin):
     ) -> dict[str, list[Offered]]:
         """What this administrator can do to the incident, by what it is about."""
         now = clock.now()
+        said = Statement.objects.filter(incident__in=kinship.told_in(incident.pk), withdrawn_at=None)
         blank = {
             "revision": incident.revision,
             "said_at": now,
             "at": now,
-            "meaning": Statement.Meaning.ACKNOWLEDGED if not incident.statements.exists() else Statement.Meaning.UPDATE,
+            "meaning": Statement.Meaning.UPDATE if said.exists() else Statement.Meaning.ACKNOWLEDGED,
         }
         groups: dict[str, list[Offered]] = {}
         for name, act in DOABLE.items():

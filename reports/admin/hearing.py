@@ -10,7 +10,7 @@ from django.contrib import admin, messages
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
-from django.db.models import Case, Q, QuerySet, Value, When
+from django.db.models import Case, Exists, OuterRef, Q, QuerySet, Value, When
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -22,7 +22,7 @@ from reports.audience import outgoing
 from reports.hearing import kept, listen
 from reports.hearing.updates import Unreadable
 from reports.incidents.lifecycle import ConflictError
-from reports.models import Heard, Incident, StatusFeed
+from reports.models import Heard, Incident, Statement, StatusFeed
 
 # The stubs are generic where Django's classes are not.
 if TYPE_CHECKING:
@@ -124,7 +124,9 @@ class StatusFeedAdmin(_ModelAdmin):
         return HttpResponseRedirect(reverse("admin:reports_statusfeed_try", args=[feed.pk]))
 
 
-_WAITS = Q(attached_at=None, dismissed_at=None)
+# A statement that was withdrawn leaves its update to be judged again: by hand only, so that it stays `attached_at`.
+_STANDS = Q(Exists(Statement.objects.filter(heard=OuterRef("pk"), withdrawn_at=None)))
+_WAITS = Q(dismissed_at=None) & ~_STANDS
 
 
 class _StateFilter(admin.SimpleListFilter):
@@ -137,7 +139,7 @@ class _StateFilter(admin.SimpleListFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[Heard]) -> QuerySet[Heard]:
         conditions = {
             "waiting": _WAITS,
-            "attached": Q(attached_at__isnull=False),
+            "attached": _STANDS,
             "dismissed": Q(dismissed_at__isnull=False),
         }
         condition = conditions.get(self.value() or "")
@@ -180,9 +182,11 @@ class HeardAdmin(ReadOnlyAdmin):
         """What became of it."""
         if row.dismissed_at:
             return f"dismissed by {row.dismissed_by}"
-        refs = sorted({statement.incident.ref for statement in row.statements.all()})
+        refs = sorted({statement.incident.ref for statement in _standing(row)})
         if refs:
             return f"statement of {', '.join(refs)}"
+        if row.attached_at:
+            return "waits: its statement was withdrawn"
         return "waits: announced work" if row.planned else "waits"
 
     def get_urls(self) -> list[URLPattern]:
@@ -265,7 +269,7 @@ class HeardAdmin(ReadOnlyAdmin):
         acts = {}
         if may:
             acts["attach"] = filled.get("attach") or AttachForm(auto_id="attach_%s", initial={"meaning": row.meaning})
-            if not row.attached_at:
+            if not _standing(row):
                 acts["dismiss"] = filled.get("dismiss") or DismissForm(auto_id="dismiss_%s")
         context = {
             **self.admin_site.each_context(request),
@@ -273,9 +277,15 @@ class HeardAdmin(ReadOnlyAdmin):
             "title": str(row),
             "row": row,
             "state": self.stands(row),
+            "waits": not row.dismissed_at and not _standing(row),
             "about": self.about(row),
             "acts": acts,
             "statements": row.statements.select_related("incident__service", "region"),
             "suggested": suggested.order_by("-detected_at")[:MOST_SUGGESTED],
         }
         return TemplateResponse(request, "admin/reports/heard.html", context, status=status)
+
+
+def _standing(row: Heard) -> list[Statement]:
+    """The statements of the update that nobody withdrew."""
+    return [statement for statement in row.statements.all() if statement.withdrawn_at is None]

@@ -22,7 +22,7 @@ from reports import clock
 from reports.admin.acts import DOABLE, Acting, told
 from reports.admin.forms import ActForm
 from reports.admin.readonly import ReadOnlyAdmin
-from reports.incidents import timeline, undo
+from reports.incidents import kinship, timeline, undo
 from reports.models import OPEN, Evidence, Incident, RegionalOutage, Statement, TimelineEntry
 from reports.status.choosing import inhabitants
 
@@ -200,7 +200,9 @@ class IncidentAdmin(Acting):
             "timeline_number": entries.count(),
             "parts": incident.parts.filter(merged_at=None).order_by("pk"),
             "merged": incident.merged.order_by("pk"),
-            "statements": incident.statements.select_related("region", "entered_by"),
+            "statements": Statement.objects.filter(incident__in=kinship.told_in(incident.pk)).select_related(
+                "incident", "region", "entered_by"
+            ),
             "log": [(line, told(line.act)) for line in undo.log(incident)],
             "most_rows": MOST_ROWS,
         }

@@ -223,6 +223,7 @@ class ProviderView(KeptView):
 
     def get(self, request: Request, slug: str) -> HttpResponseBase:
         """The provider with this slug."""
+        asked(request, parameters.Parameters)
         return self.respond(
             request, {}, lambda: serializers.ProviderShape(found(status.provider(slug), "provider")).data
         )

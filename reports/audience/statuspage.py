@@ -157,9 +157,14 @@ def _indicator(found: ServiceStatus) -> str:
     return _impact(found.people_affected) if found.state == "down" else "minor"
 
 
-def impact_of(incident: IncidentStatus) -> str:
-    """``minor``, ``major`` or ``critical``, by how many people live wherever it was."""
-    return _impact(sum(own_people((*incident.currently_affected, *incident.previously_affected)).values()))
+def impact_of(*incidents: IncidentStatus) -> str:
+    """``minor``, ``major`` or ``critical``, by how many people live wherever it was; of several that are one outage, by
+    all of theirs."""
+    living = (
+        own_people((*each.currently_affected, *each.previously_affected), elsewhere=each.told_elsewhere)
+        for each in incidents
+    )
+    return _impact(sum(sum(own.values()) for own in living))
 
 
 def _impact(people: float) -> str:

@@ -307,7 +307,7 @@ def attach(pk: int, ref: str, *, meaning: str, by: User, now: datetime) -> Incid
             raise ValidationError({"incident": f"There is no incident {ref}."})
         if row.dismissed_at:
             raise ConflictError("Somebody has dismissed it in the meantime.")
-        if row.statements.filter(incident=incident).exists():
+        if row.statements.filter(incident=incident, withdrawn_at=None).exists():
             raise ConflictError(f"It is a statement of {ref} already.")
         _state(row, incident, by=by, now=now, meaning=meaning)
         row.attached_at = row.attached_at or now
@@ -316,13 +316,15 @@ def attach(pk: int, ref: str, *, meaning: str, by: User, now: datetime) -> Incid
 
 
 def dismiss(pk: int, *, reason: str, by: User, now: datetime) -> bool:
-    """Whether the update waited, and does no longer. Raises :class:`ConflictError` for one that is attached."""
+    """Whether the update waited, and does no longer. Raises :class:`ConflictError` while a statement of it stands."""
     with transaction.atomic():
         row = Heard.objects.select_for_update().get(pk=pk)
-        if row.attached_at:
+        if row.statements.filter(withdrawn_at=None).exists():
             raise ConflictError("It has become a statement in the meantime.")
         if row.dismissed_at:
             return False
+        # It was attached until what it had become was withdrawn.
+        row.attached_at = None
         row.dismissed_at, row.dismissed_by, row.dismissed_reason = now, by, reason.strip()[:1000]
-        row.save(update_fields=["dismissed_at", "dismissed_by", "dismissed_reason"])
+        row.save(update_fields=["attached_at", "dismissed_at", "dismissed_by", "dismissed_reason"])
     return True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from django.db.models import Q, QuerySet
 
@@ -67,12 +67,28 @@ def _links(ids: Iterable[int]) -> dict[int, set[int]]:
     return links
 
 
+TELLERS = ("pk", "merged_into", "merged_into__merged_into", "merged_into__merged_into__merged_into")
+"""Who tells of an incident: itself, and what it was merged into, one after the other."""
+
+
 def told_in(*ids: int) -> QuerySet[Incident]:
     """These incidents and those that were merged into one of them, one after the other."""
-    found = Q(pk__in=ids)
-    for depth in range(1, 4):
-        found |= Q(**{"__".join(["merged_into"] * depth) + "__in": ids})
+    found = Q()
+    for teller in TELLERS:
+        found |= Q(**{f"{teller}__in": ids})
     return Incident.objects.filter(found).order_by()
+
+
+def tellers(ids: Collection[int]) -> dict[int, set[int]]:
+    """Which of these incidents tells of each one of :func:`told_in`."""
+    return {chain[0]: set(ids) & set(chain) for chain in told_in(*ids).values_list(*TELLERS)}
+
+
+def teller(incident: Incident) -> Incident:
+    """The incident, or the one that tells of it since it was merged."""
+    while incident.merged_into is not None:
+        incident = incident.merged_into
+    return incident
 
 
 def open_of(service_id: int) -> QuerySet[Incident]:

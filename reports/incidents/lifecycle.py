@@ -104,7 +104,9 @@ def stop_vouching(incident: Incident, *, at: datetime) -> None:
 
 def _vouched(incident: Incident) -> bool:
     """Whether an administrator confirmed it or the provider admits it."""
-    admitted = incident.statements.filter(meaning=Statement.Meaning.ACKNOWLEDGED, withdrawn_at=None)
+    admitted = Statement.objects.filter(
+        incident__in=kinship.told_in(incident.pk), meaning=Statement.Meaning.ACKNOWLEDGED, withdrawn_at=None
+    )
     return incident.confirmed_at is not None or admitted.exists()
 
 

@@ -12,7 +12,7 @@ from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from reports.detection.decisions import SignalKind
-from reports.incidents import timeline
+from reports.incidents import kinship, timeline
 from reports.incidents.acting import is_open, locked, long_before, record, save, take_word_back, tell_engine
 from reports.incidents.lifecycle import stop_vouching, undone_entry
 from reports.incidents.timeline import EntryKind
@@ -110,18 +110,21 @@ def withdraw(incident: Incident, act: Act, *, reason: str, by: User, at: datetim
     statement = Statement.objects.select_for_update(of=("self",)).get(pk=act.facts["statement"])
     statement.withdrawn_at = at
     statement.save(update_fields=["withdrawn_at"])
-    if not take_word_back(act.facts["word"]) and act.facts["word"] is not None and is_open(incident):
+    # The word was one on what it was merged into as well.
+    teller = kinship.teller(incident)
+    if not take_word_back(act.facts["word"]) and act.facts["word"] is not None and is_open(teller):
         if statement.meaning == Statement.Meaning.RESTORED:
-            tell_engine(incident, SignalKind.STATEMENT_WITHDRAWN, at=at, now=at, region=statement.region_id)
+            tell_engine(teller, SignalKind.STATEMENT_WITHDRAWN, at=at, now=at, region=statement.region_id)
             # What another statement says still holds.
-            for other in incident.statements.filter(meaning=statement.meaning, withdrawn_at=None):
-                _pass_on(incident, other, now=at)
+            told = Statement.objects.filter(incident__in=kinship.told_in(teller.pk), withdrawn_at=None)
+            for other in told.filter(meaning=statement.meaning):
+                _pass_on(teller, other, now=at)
         else:
-            stop_vouching(incident, at=at)
+            stop_vouching(teller, at=at)
     entry = undone_entry(incident, act, reason=reason, by=by, at=at)
     entry.statement, entry.region_id = statement, statement.region_id
     if statement.meaning == Statement.Meaning.RESTORED:
-        entry.facts["restored"] = incident.regions.filter(
+        entry.facts["restored"] = teller.regions.filter(
             basis="statement", declared_at__gte=statement.entered_at, withdrawn_at=None
         ).count()
     timeline.write([entry])

@@ -213,7 +213,7 @@ class Statement(models.Model):
         constraints = [
             models.UniqueConstraint(
                 fields=["heard", "incident", "region"],
-                condition=Q(heard__isnull=False),
+                condition=Q(heard__isnull=False, withdrawn_at__isnull=True),
                 nulls_distinct=False,
                 name="an_update_is_one_statement_of_an_incident",
             )

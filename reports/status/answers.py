@@ -292,6 +292,8 @@ class IncidentStatus:
     split_from: str | None = None
     unheard: tuple[RegionLink, ...] = ()
     """Of one that is over: the regions that nobody knows to be back."""
+    told_elsewhere: tuple[RegionLink, ...] = ()
+    """Regions that were split off and are another's: who lives there is not among the people of this one."""
 
 
 @dataclass(frozen=True)
@@ -439,6 +441,8 @@ class IncidentHistory:
     transitions: tuple[Transition, ...]
     statements: tuple[StatementFacts, ...]
     covered: tuple[Cover, ...] = ()
+    told_elsewhere: tuple[RegionLink, ...] = ()
+    """As in :class:`IncidentStatus`."""
 
 
 Outline = tuple[tuple[tuple[tuple[float, float], ...], ...], ...]

@@ -10,8 +10,9 @@ from django.db.models import BigIntegerField, Count, Exists, F, OuterRef, Q, Que
 from django.db.models.functions import Coalesce
 from django_filters import BaseInFilter, BooleanFilter, CharFilter, FilterSet, IsoDateTimeFilter, NumberFilter
 
+from reports.incidents import kinship
 from reports.models import Incident, RegionalOutage, Statement
-from reports.status import catalogue
+from reports.status import catalogue, shares
 
 Incidents = QuerySet[Incident]
 
@@ -85,26 +86,28 @@ class IncidentFilter(FilterSet):  # type: ignore[misc]  # without types
         """Those in whose regions so many people live or more."""
         # As ``shares.counted_rows`` has it: what was rejected reached those whom it reached.
         counted = Q(withdrawn_at=None) | Q(withdrawn_at__gte=F("incident__rejected_at"))
-        return rows.filter(Q(pk__in=rows.annotate(n=inhabitants(counted)).filter(n__gte=people).values("pk")))
+        beside_others = shares.people_beside_others()
+        enough = [pk for pk, number in beside_others.items() if number >= people]
+        alone = rows.annotate(n=inhabitants(counted)).filter(n__gte=people).exclude(pk__in=list(beside_others))
+        return rows.filter(Q(pk__in=alone.values("pk")) | Q(pk__in=enough))
 
     def spoken_of(self, rows: Incidents, _name: str, spoken: bool) -> Incidents:
         """Those of which the provider said something, or nothing."""
-        said = Exists(Statement.objects.filter(incident=OuterRef("pk")))
-        return rows.filter(said if spoken else ~said)
+        return rows.filter(_said() if spoken else ~_said())
 
     def told_of(self, rows: Incidents, _name: str, text: str) -> Incidents:
         """Those whose ref, service, provider or statements the text is found in."""
         known = catalogue.catalogue()
         services = [entry.id for entry in catalogue.ranked(text, known.entries)]
-        said = Exists(Statement.objects.filter(incident=OuterRef("pk"), text__icontains=text))
-        return rows.filter(Q(ref__icontains=text) | Q(service__in=services) | Q(said))
+        return rows.filter(Q(ref__icontains=text) | Q(service__in=services) | _said(text__icontains=text))
 
 
 def inhabitants(counted: Q) -> Coalesce:
     """For a query of incidents: how many people live in the regions of each that fit ``counted``, a condition of
     regional outages. Nobody twice, and the world as a whole is nobody.
 
-    The same figure as :func:`reports.status.outages.people` makes of regions that are all down.
+    The same figure as :func:`reports.status.outages.people` makes of regions that are all down; too much for one beside
+    which others tell some of them (see :func:`reports.status.shares.people_beside_others`).
     """
     lived_in = RegionalOutage.objects.filter(counted, region__parent__isnull=False)
     reached = lived_in.filter(incident=OuterRef("incident"))
@@ -135,6 +138,16 @@ def _or_zero(number: QuerySet[Any, Any]) -> Coalesce:
 
 def _regions(**which: object) -> QuerySet[RegionalOutage]:
     return RegionalOutage.objects.filter(incident=OuterRef("pk"), withdrawn_at=None, **which)
+
+
+def _said(**which: object) -> Q:
+    """Whether the provider said something of the incident, or of one that it tells, that nobody withdrew."""
+    said = Statement.objects.filter(withdrawn_at=None, **which)
+    found = Q()
+    # One look for each, so that the database finds what was merged by its index.
+    for teller in kinship.TELLERS:
+        found |= Q(Exists(said.filter(**{f"incident__{teller}": OuterRef("pk")})))
+    return found
 
 
 def _codes_around(region: str) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -53,19 +53,27 @@ def told(ids: Sequence[int]) -> tuple[IncidentStatus, ...]:
     rows = (
         shares.with_kin(Incident.objects.filter(pk__in=ids))
         .select_related("service", "group", "echo_of", "merged_into", "split_from")
-        .prefetch_related("regions", "statements__region", "statements__heard", "group__incidents__service")
+        .prefetch_related("regions", "group__incidents__service")
         .in_bulk()
     )
     chosen = [rows[number] for number in ids if number in rows]
-    spoke = _first_evidence(ids)
-    sums = _sums(chosen)
-    return tuple(_told(row, spoke.get(row.pk), sums[row.pk]) for row in chosen)
+    spoke, said = _first_evidence(ids), _said(ids)
+    families = shares.families(chosen)
+    sums = _sums(chosen, families)
+    return tuple(
+        _told(row, spoke.get(row.pk), said[row.pk], sums[row.pk], shares.elsewhere(row, families)) for row in chosen
+    )
 
 
-def _told(row: Incident, evidence: Evidence | None, sums: tuple[int, int]) -> IncidentStatus:
+def _told(
+    row: Incident,
+    evidence: Evidence | None,
+    said: Sequence[Statement],
+    sums: tuple[int, int],
+    elsewhere: Collection[str],
+) -> IncidentStatus:
     regions = [outage for outage in row.regions.all() if not outage.withdrawn_at]
     state = outages.state_of(row, (outage.state for outage in regions))
-    said = sorted(_standing(row.statements.all()), key=lambda statement: (statement.said_at, statement.pk))
     restored = [outage.restored_at for outage in regions if outage.restored_at]
     others = (
         [other for other in row.group.incidents.all() if other.pk != row.pk and not other.rejected_at]
@@ -103,15 +111,15 @@ def _told(row: Incident, evidence: Evidence | None, sums: tuple[int, int]) -> In
         evidence=_evidence(evidence),
         statements=tuple(_statement(statement) for statement in said),
         group_incidents=tuple(sorted(other.ref for other in others)),
-        people_reached=_people(shares.counted_rows(row)),
+        people_reached=shares.people((outage.region_code for outage in shares.counted_rows(row)), elsewhere),
         unheard=tuple(_link(outage) for outage in previous if not outage.restored_at),
+        told_elsewhere=_links(elsewhere),
     )
 
 
-def _people(regions: Iterable[RegionalOutage]) -> int:
-    """How many live where it was; ``choosing.IncidentFilter`` makes the same figure in the database."""
-    indices = (catalogue.index_of(outage.region_code) for outage in regions)
-    return outages.people({index: "down" for index in indices if index is not None})
+def _links(codes: Iterable[str]) -> tuple[RegionLink, ...]:
+    indices = (catalogue.index_of(code) for code in sorted(codes))
+    return tuple(catalogue.links()[index] for index in indices if index is not None)
 
 
 def _link(outage: RegionalOutage) -> RegionLink:
@@ -146,9 +154,31 @@ def _siblings(row: Incident, others: Iterable[Incident]) -> tuple[SiblingFigures
     )
 
 
-def _standing(statements: Iterable[Statement]) -> list[Statement]:
-    """Those that nobody withdrew: the timeline tells of the others."""
-    return [statement for statement in statements if statement.withdrawn_at is None]
+def _said(ids: Collection[int]) -> dict[int, list[Statement]]:
+    """What the provider said of each of these incidents and of those that were merged into it, the earliest first.
+
+    What somebody withdrew is left out: the timeline tells of it.
+    """
+    tellers = kinship.tellers(ids)
+    found: dict[int, list[Statement]] = {number: [] for number in ids}
+    for statement in Statement.objects.filter(incident__in=tellers, withdrawn_at=None).select_related(
+        "region", "heard"
+    ):
+        for number in tellers[statement.incident_id]:
+            found[number].append(statement)
+    return {number: _once(said, number) for number, said in found.items()}
+
+
+def _once(said: Iterable[Statement], number: int) -> list[Statement]:
+    """In order, and what was stated of the incident and of another one that it tells only once: as its own."""
+    found, known = [], set[tuple[object, ...]]()
+    for one in sorted(said, key=lambda one: (one.said_at, one.incident_id != number, one.pk)):
+        # As ``add_statement`` knows the same one again.
+        names = {(one.region_id, one.meaning, one.text, one.url, one.said_at), (one.region_id, one.heard_id or one)}
+        if not names & known:
+            found.append(one)
+        known |= names
+    return found
 
 
 def _statement(statement: Statement) -> StatementFacts:
@@ -203,9 +233,9 @@ def _evidence(row: Evidence | None) -> EvidenceFigures | None:
 # --- how many reports -------------------------------------------------------------------------------------------------
 
 
-def _sums(rows: Sequence[Incident]) -> dict[int, tuple[int, int]]:
+def _sums(rows: Sequence[Incident], families: Mapping[int, shares.Kin]) -> dict[int, tuple[int, int]]:
     """``(reports, working)`` by id of incident: while it lasted, in its regions with all below, nobody twice."""
-    found_shares = shares.shares(rows)
+    found_shares = shares.shares(rows, families)
     windows = [(row, share) for row in rows for share in found_shares[row.pk]]
     found = counts.windows(
         [row.service_id for row, _ in windows],
@@ -341,7 +371,7 @@ def incident_history(ref: str, *, now: datetime) -> IncidentHistory | None:
 
 
 def _incident_history(ref: str, now: datetime) -> IncidentHistory | None:
-    row = Incident.objects.filter(ref=ref).first()
+    row = shares.with_kin(Incident.objects.filter(ref=ref)).first()
     if row is None:
         return None
     regions: list[RegionLink] = []
@@ -359,17 +389,18 @@ def _incident_history(ref: str, now: datetime) -> IncidentHistory | None:
             regions.append(_link(outage))
             transitions += [Transition(region=outage.region_code, at=at, state=state) for at, state in history]
     transitions.sort(key=lambda change: (change.at, change.region))
-    said = _standing(row.statements.select_related("region"))
-    statements = tuple(_statement(statement) for statement in said)
+    statements = tuple(_statement(statement) for statement in _said([row.pk])[row.pk])
+    elsewhere = _links(shares.elsewhere(row, shares.families([row])))
     return IncidentHistory(
         ref=row.ref,
-        version=snapshots.digest(transitions, statements, row.resolved_at),
+        version=snapshots.digest(transitions, statements, row.resolved_at, elsewhere),
         start=row.onset_at - BEFORE_ONSET,
         end=row.resolved_at or max(clock.instant_of(clock.minute_of(now)), row.detected_at),
         regions=tuple(regions),
         transitions=tuple(transitions),
         statements=statements,
         covered=_covered(indices, {link.code for link in regions}),
+        told_elsewhere=elsewhere,
     )
 
 

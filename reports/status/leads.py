@@ -5,7 +5,7 @@ Derived from incidents and statements whenever it is asked: a correction of eith
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from statistics import median
 
@@ -50,17 +50,33 @@ _Told = tuple[datetime, datetime, datetime | None, datetime | None]
 
 def _told() -> dict[int, list[_Told]]:
     """Onset, detection, end and first word of each outage, by provider. An echo is no outage of its own: its provider
-    has nothing to admit. What was said of a part that an administrator split off stands with the whole. A denial
-    admits nothing."""
+    has nothing to admit. What was said of what was merged into it, or of a part that an administrator split off, stands
+    with the whole. A denial admits nothing."""
     heard = Q(statements__withdrawn_at=None) & ~Q(statements__meaning=Statement.Meaning.DENIED)
-    whole = Incident.objects.filter(rejected_at=None, merged_at=None, split_from=None, echo_of=None)
-    rows = whole.annotate(spoken_at=Min("statements__said_at", filter=heard))
+    rows = Incident.objects.filter(rejected_at=None).select_related("service").defer("siblings").order_by("id")
+    incidents = {row.pk: row for row in rows.annotate(spoken_at=Min("statements__said_at", filter=heard))}
+    words: dict[int, list[datetime]] = {}
+    for row in incidents.values():
+        if row.spoken_at:
+            words.setdefault(_whole(row, incidents), []).append(row.spoken_at)
     found: dict[int, list[_Told]] = {}
-    for owner, *told in rows.order_by("id").values_list(
-        "service__provider", "onset_at", "detected_at", "resolved_at", "spoken_at"
-    ):
-        found.setdefault(owner, []).append((told[0], told[1], told[2], told[3]))
+    for row in incidents.values():
+        if not (row.merged_at or row.split_from_id or row.echo_of_id):
+            spoken_at = min(words.get(row.pk, ()), default=None)
+            found.setdefault(row.service.provider_id, []).append(
+                (row.onset_at, row.detected_at, row.resolved_at, spoken_at)
+            )
     return found
+
+
+def _whole(row: Incident, incidents: Mapping[int, Incident]) -> int:
+    """The incident (its id) that this one belongs to."""
+    seen: set[int] = set()
+    # A part may have been merged into what its whole was merged into.
+    while row.pk not in seen and (above := incidents.get(row.merged_into_id or row.split_from_id or 0)):
+        seen.add(row.pk)
+        row = above
+    return row.pk
 
 
 def _lead(told: Sequence[_Told]) -> LeadTimes:

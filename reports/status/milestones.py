@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
+from django.db.models import F
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -86,9 +87,10 @@ def _milestones(refs: Sequence[str], regions: Sequence[str]) -> dict[str, tuple[
             found[entry.incident_id].append(
                 _milestone(incidents[entry.incident_id], entry, kind, timeline.text(entry), of_region=True)
             )
+    mergers = _mergers(incidents)
     for pk, row in incidents.items():
         if row.merged_at:
-            found[pk].append(_merger(row, row.merged_at))
+            found[pk].append(_merger(row, row.merged_at, mergers.get(pk)))
     return {
         incidents[pk].ref: tuple(sorted(told, key=lambda one: (one.told_at, one.number))) for pk, told in found.items()
     }
@@ -108,10 +110,26 @@ def _milestone(row: Incident, entry: TimelineEntry, kind: str, text: str, *, of_
     )
 
 
-def _merger(row: Incident, merged_at: datetime) -> Milestone:
+def _mergers(incidents: Iterable[int]) -> dict[int, int]:
+    """The entry of the merger that holds: one that was taken back is no update any more, and a later one is another."""
+    rows = TimelineEntry.objects.filter(
+        incident__in=list(incidents), kind=EntryKind.MERGED, recorded_at=F("incident__merged_at")
+    )
+    return dict(rows.order_by("id").values_list("incident_id", "id"))
+
+
+def _merger(row: Incident, merged_at: datetime, number: int | None) -> Milestone:
     into = row.merged_into.ref if row.merged_into else ""
     text = _("Merged into %(ref)s, which tells the rest.") % {"ref": into} if into else _("Merged into another one.")
-    return Milestone(id=f"{row.ref}/merged", kind="merged", at=merged_at, told_at=merged_at, text=text)
+    return Milestone(
+        # A part whose split was taken back has no entry of a merger: that happens to it once.
+        id=f"{row.ref}/{number or 'merged'}",
+        kind="merged",
+        at=merged_at,
+        told_at=merged_at,
+        text=text,
+        number=number or 0,
+    )
 
 
 def _first_down(incidents: Iterable[int]) -> dict[int, TimelineEntry]:

@@ -18,12 +18,14 @@ def parts(links: Iterable[RegionLink]) -> tuple[RegionLink, ...]:
     return tuple(link for link in found if link.code not in above) or tuple(links)
 
 
-def own_people(links: Sequence[RegionLink]) -> dict[str, float]:
+def own_people(links: Sequence[RegionLink], *, elsewhere: Iterable[RegionLink] = ()) -> dict[str, float]:
     """Who lives in each region and in no other of ``links`` within it: nobody twice where regions nest.
 
-    The world counts only where it is the sole one; it would drown every other.
+    Whoever lives in a region that another incident tells, ``elsewhere``, is that one's. The world counts only where it
+    is the sole one; it would drown every other.
     """
-    regions = {link.code: link for link in links if link.code != "001"} or {link.code: link for link in links}
+    every = {link.code: link for link in (*elsewhere, *links)}
+    regions = {code: link for code, link in every.items() if code != "001"} or every
     own = {code: float(link.population or 0) for code, link in regions.items()}
     for code, link in regions.items():
         above = link.parent
@@ -32,7 +34,7 @@ def own_people(links: Sequence[RegionLink]) -> dict[str, float]:
             above = found.parent if found else None
         if above is not None:
             own[above] = max(own[above] - (regions[code].population or 0), 0.0)
-    return own
+    return {link.code: own[link.code] for link in links if link.code in own}
 
 
 def by_country(

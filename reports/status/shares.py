@@ -33,7 +33,7 @@ class Share:
 
 
 @dataclass
-class _Kin:
+class Kin:
     """An incident that was merged or split, the ids of those it was merged with, split from or split into, and the
     codes of its own regions.
     """
@@ -77,18 +77,27 @@ def _counts(withdrawn_at: datetime | None, rejected_at: datetime | None) -> bool
     return withdrawn_at is None or (rejected_at is not None and withdrawn_at >= rejected_at)
 
 
-def shares(rows: Sequence[Incident]) -> dict[int, list[Share]]:
-    """What is whose, by id of incident: ``rows`` of :func:`with_kin` with their regions. One query at most."""
-    known = _families([row for row in rows if vars(row)["has_kin"]])
+def families(rows: Sequence[Incident]) -> Mapping[int, Kin]:
+    """What was merged or split of the services of those rows that were, by id: ``rows`` of :func:`with_kin`.
+
+    One query at most.
+    """
+    services = {row.service_id for row in rows if vars(row)["has_kin"]}
+    return _kin(Q(service__in=services)) if services else {}
+
+
+def shares(rows: Sequence[Incident], known: Mapping[int, Kin] | None = None) -> dict[int, list[Share]]:
+    """What is whose, by id of incident: ``rows`` of :func:`with_kin` with their regions, and their :func:`families`."""
+    known = families(rows) if known is None else known
     return {row.pk: list(_shares(row, counted_rows(row), known)) for row in rows}
 
 
 def shares_of(row: Incident, regions: Iterable[RegionalOutage]) -> list[Share]:
     """The same of one incident whose ``regions`` are at hand."""
-    return list(_shares(row, regions, _families([row] if vars(row)["has_kin"] else [])))
+    return list(_shares(row, regions, families([row])))
 
 
-def _shares(row: Incident, regions: Iterable[RegionalOutage], known: Mapping[int, _Kin]) -> Iterator[Share]:
+def _shares(row: Incident, regions: Iterable[RegionalOutage], known: Mapping[int, Kin]) -> Iterator[Share]:
     start, end = span(row)
     # What was merged into another is told there; whatever it told itself stays on its page.
     others = [] if row.merged_at else _others(row, known)
@@ -103,18 +112,39 @@ def _shares(row: Incident, regions: Iterable[RegionalOutage], known: Mapping[int
         yield Share(first, last, inside, reached & ~inside)
 
 
+def elsewhere(row: Incident, known: Mapping[int, Kin]) -> set[str]:
+    """The regions (codes) that others of its :func:`families` tell, now or in the end: neither merged nor rejected.
+
+    None where it was merged itself: whatever it told stays on its page.
+    """
+    others = [] if row.merged_at else _others(row, known)
+    return {code for one in others if not one.incident.rejected_at for code in one.codes}
+
+
+def people(own: Iterable[str], elsewhere: Iterable[str] = ()) -> int:
+    """How many live in the regions of an incident (codes), nobody twice; in those told ``elsewhere``, another's do."""
+    # What is another's is as if it were back within a country that is down.
+    states = dict.fromkeys(_indices(elsewhere).tolist(), "restored") | dict.fromkeys(_indices(own).tolist(), "down")
+    return outages.people(states)
+
+
+def people_beside_others() -> dict[int, int]:
+    """:func:`people` of every incident beside which another one tells regions, by id. In one query."""
+    # Where nothing was ever split off, one of a family tells all of it.
+    known = _kin(Q(service__in=Incident.objects.filter(split_from__isnull=False).order_by().values("service")))
+    beside = {pk: elsewhere(one.incident, known) for pk, one in known.items()}
+    return {pk: people(known[pk].codes, codes) for pk, codes in beside.items() if codes}
+
+
 def _indices(codes: Iterable[str]) -> NDArray[np.int64]:
     known = (catalogue.index_of(code) for code in codes)
     return np.array([index for index in known if index is not None], dtype=np.int64)
 
 
-def _families(rows: Sequence[Incident]) -> dict[int, _Kin]:
-    """All that were ever merged or split of the services of these, with the regions that each tells of."""
-    if not rows:
-        return {}
-    known: dict[int, _Kin] = {}
-    services = {row.service_id for row in rows}
-    kin = Incident.objects.filter(_has_kin(), service__in=services).order_by()
+def _kin(which: Q) -> dict[int, Kin]:
+    """All of these incidents that were ever merged or split, with the regions that each tells of."""
+    known: dict[int, Kin] = {}
+    kin = Incident.objects.filter(_has_kin(), which).order_by()
     # One row for each region, and for an incident without any: those that gave theirs away join the others.
     told = kin.values_list(
         "pk",
@@ -129,7 +159,7 @@ def _families(rows: Sequence[Incident]) -> dict[int, _Kin]:
     )
     for pk, merged_into, split_from, onset_at, resolved_at, rejected_at, merged_at, code, withdrawn_at in told:
         if pk not in known:
-            known[pk] = _Kin(
+            known[pk] = Kin(
                 Incident(
                     pk=pk, onset_at=onset_at, resolved_at=resolved_at, rejected_at=rejected_at, merged_at=merged_at
                 )
@@ -146,7 +176,7 @@ def _families(rows: Sequence[Incident]) -> dict[int, _Kin]:
     return known
 
 
-def _others(row: Incident, known: Mapping[int, _Kin]) -> list[_Kin]:
+def _others(row: Incident, known: Mapping[int, Kin]) -> list[Kin]:
     """The rest of the family that tells of regions of its own."""
     family: set[int] = set()
     near = {row.pk} & set(known)

@@ -13,6 +13,8 @@ CALLS = [
     "services/whatsapp/",
     "services/whatsapp/counts/",
     "services/whatsapp/map/",
+    "providers/",
+    "providers/meta/",
     "regions/",
     "regions/GB/",
     "regions/locate/",

@@ -198,3 +198,32 @@ def test_an_update_is_attached_or_dismissed_with_a_line_in_the_log(
     assert LogEntry.objects.filter(change_message__contains="dismissed").count() == 1
     assert desk.get("/admin/reports/heard/99999/change/").status_code == 404
     assert desk.get(f"/admin/reports/heard/{first.pk}/attach/").status_code == 405
+
+
+def test_an_update_whose_statement_was_withdrawn_waits_for_a_judgement_again(
+    desk: Client,
+    page: StatusPage,
+    feed: StatusFeed,
+    incident: Incident,
+    world: World,
+) -> None:
+    from django.contrib.auth.models import User
+
+    from reports.hearing import listen
+    from reports.incidents import undo
+    from reports.models import Act, Heard
+
+    page.says(PATH, incidents(told(update("a", "identified", "We know.", world.at(21)), components=("WhatsApp",))))
+    listen.hear(feed, now=world.at(25))
+    address = f"/admin/reports/heard/{Heard.objects.get().pk}/"
+    assert f"tatement of {incident.ref}." in desk.get(address + "change/").content.decode()
+    undo.undo(Act.objects.get().pk, by=User.objects.get(), at=world.at(26))
+    shown = desk.get(address + "change/").content.decode()
+    assert "Waits: its statement was withdrawn." in shown
+    assert "(withdrawn)" in shown
+    assert address in desk.get("/admin/reports/heard/?state=waiting").content.decode()
+    assert address not in desk.get("/admin/reports/heard/?state=attached").content.decode()
+    restated = {"incident": incident.ref, "meaning": "acknowledged"}
+    answer = desk.post(address + "attach/", restated, follow=True).content.decode()
+    assert f"It is a statement of {incident.ref}." in answer
+    assert address in desk.get("/admin/reports/heard/?state=attached").content.decode()

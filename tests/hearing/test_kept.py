@@ -11,9 +11,9 @@ from django.core.exceptions import ValidationError
 from reports.hearing import kept
 from reports.hearing.kept import Taken
 from reports.hearing.updates import Reading, Update, name_of
-from reports.incidents import lifecycle
+from reports.incidents import lifecycle, undo
 from reports.incidents.lifecycle import ConflictError
-from reports.models import Heard, Incident, Provider, Service, Statement, StatusFeed, Word
+from reports.models import Act, Heard, Incident, Provider, Service, Statement, StatusFeed, Word
 from tests.test_admin import make_incident
 
 if TYPE_CHECKING:
@@ -266,6 +266,36 @@ def test_an_administrator_attaches_or_dismisses_once(world: World, feed: StatusF
     take(feed, world.at(25), said(world.at(20), "update", thread="u"))
     kept.attach_waiting(now=world.at(26))
     assert statements() == [("OUT-2026-0007", "update", None)]
+
+
+def test_a_statement_that_was_withdrawn_is_attached_again_by_hand_only(
+    world: World, feed: StatusFeed, duty: User
+) -> None:
+    incident = make_incident(world, "OUT-2026-0007", "whatsapp")
+    update = said(world.at(20))
+    assert take(feed, world.at(21), update).attached == 1
+    undo.undo(Act.objects.get().pk, by=duty, at=world.at(22))
+    assert take(feed, world.at(23), update) == Taken()
+    assert kept.attach_waiting(now=world.at(24)) == 0
+    assert statements() == [("OUT-2026-0007", "acknowledged", None)]
+    heard = Heard.objects.get()
+    kept.attach(heard.pk, incident.ref, meaning="update", by=duty, now=world.at(25))
+    assert list(heard.statements.filter(withdrawn_at=None).values_list("meaning", flat=True)) == ["update"]
+    with pytest.raises(ConflictError, match="already"):
+        kept.attach(heard.pk, incident.ref, meaning="update", by=duty, now=world.at(26))
+
+
+def test_an_update_is_dismissed_once_none_of_its_statements_stands(world: World, feed: StatusFeed, duty: User) -> None:
+    make_incident(world, "OUT-2026-0007", "whatsapp")
+    take(feed, world.at(21), said(world.at(20)))
+    heard = Heard.objects.get()
+    with pytest.raises(ConflictError, match="statement"):
+        kept.dismiss(heard.pk, reason="about ads", by=duty, now=world.at(22))
+    undo.undo(Act.objects.get().pk, by=duty, at=world.at(23))
+    assert kept.dismiss(heard.pk, reason="about ads", by=duty, now=world.at(24))
+    assert take(feed, world.at(25), said(world.at(20))) == Taken()
+    assert kept.attach_waiting(now=world.at(26)) == 0
+    assert not heard.statements.filter(withdrawn_at=None).exists()
 
 
 def test_the_same_update_taken_in_by_two_workers_at_once_is_said_once(

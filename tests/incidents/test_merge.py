@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from django.contrib.auth.models import User
+from django.db.models.functions import Now
 
 from reports.incidents import joining, lifecycle, reviewed, statements, timeline, undo, watch
 from reports.incidents.acting import ConflictError, Stale
-from reports.models import Act, Incident, RegionalOutage, Relapse, TimelineEntry
+from reports.models import Act, Incident, RegionalOutage, Relapse, TimelineEntry, Word
 from tests.incidents.acts import kinds, open_incident, over, row, standing, states, twice
 from tests.incidents.test_watch import near, watch_until
 from tests.incidents.world import World
@@ -156,6 +159,41 @@ def test_what_was_done_on_top_has_to_be_taken_back_first(
     undo.undo(Act.objects.get(kind="overridden").pk, by=duty, at=world.at(65))
     undo.undo(merged.pk, by=duty, at=world.at(66))
     assert not Incident.objects.exclude(merged_at=None).exists()
+
+
+def heard_of() -> list[tuple[str, str]]:
+    """What the engine was told and of which incident; it has heeded all of it."""
+    Word.objects.update(heeded_at=Now())
+    return list(Word.objects.order_by("id").values_list("kind", "incident__ref"))
+
+
+def test_the_providers_word_on_a_merged_one_vouches_for_the_other(
+    earlier: Incident, later: Incident, duty: User, world: World
+) -> None:
+    statements.add_statement(
+        later.pk, text="We know.", meaning="acknowledged", said_at=world.at(52), by=duty, now=world.at(53)
+    )
+    merge(later, earlier, duty, world)
+    lifecycle.confirm(earlier.pk, by=duty, at=world.at(61))
+    told = heard_of()
+    undo.undo(Act.objects.get(kind="confirmed").pk, by=duty, at=world.at(62))
+    assert heard_of() == told
+    # Withdrawn, it vouches for it no more.
+    undo.undo(Act.objects.get(kind="statement").pk, by=duty, at=world.at(63))
+    assert heard_of() == [*told, ("admin_unconfirmed", earlier.ref)]
+
+
+def test_of_two_that_said_it_is_back_the_one_on_a_merged_incident_still_holds(
+    earlier: Incident, later: Incident, duty: User, world: World
+) -> None:
+    given: dict[str, Any] = {"meaning": "restored", "by": duty}
+    statements.add_statement(later.pk, text="Back.", said_at=world.at(54), now=world.at(55), **given)
+    merge(later, earlier, duty, world)
+    statements.add_statement(earlier.pk, text="All back.", said_at=world.at(61), now=world.at(62), **given)
+    told = heard_of()
+    undo.undo(Act.objects.filter(kind="statement").latest("pk").pk, by=duty, at=world.at(63))
+    assert heard_of() == [*told, ("statement_withdrawn", earlier.ref), ("statement_restored", earlier.ref)]
+    assert Word.objects.latest("id").at == world.at(54)
 
 
 # --- with the engine --------------------------------------------------------------------------------------------------

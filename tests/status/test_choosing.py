@@ -8,6 +8,7 @@ from itertools import pairwise
 import pytest
 
 from reports import status
+from reports.models import Incident, Statement
 from reports.status import snapshots
 from reports.status.choosing import chosen
 from tests.status.making import World, at, open_incident, say, staggered, take_down, watch
@@ -65,6 +66,24 @@ def test_incidents_can_be_chosen_by_all_that_is_known_of_them(
     several: World, asked: dict[str, object], found: list[int]
 ):
     assert sorted(numbers(**asked), reverse=True) == found
+
+
+def test_what_was_withdrawn_was_not_said(several: World):
+    Statement.objects.filter(incident__ref="OUT-2026-0003").update(withdrawn_at=at("12:00"))
+    snapshots.forget()
+    assert numbers(has_statement=True) == [1]
+    assert sorted(numbers(has_statement=False)) == [2, 3, 4, 5]
+    assert numbers(search="oregon") == []
+
+
+def test_what_was_said_of_a_merged_incident_was_said_of_the_one_that_tells_it(several: World):
+    ours = Incident.objects.get(ref="OUT-2026-0002")
+    into = {"merged_at": at("19:50"), "service": several.instagram}
+    Incident.objects.filter(ref="OUT-2026-0003").update(merged_into=ours, **into)
+    snapshots.forget()
+    assert sorted(numbers(has_statement=True)) == [1, 2, 3]
+    assert sorted(numbers(search="oregon")) == [2, 3]
+    assert sorted(numbers(has_statement=False)) == [4, 5]
 
 
 def test_the_people_of_an_incident_are_the_same_in_the_database_and_in_the_answer(several: World):

@@ -11,11 +11,13 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from reports import status
+from reports.audience import statuspage
 from reports.incidents import joining, lifecycle, undo
-from reports.models import Act, Incident
+from reports.models import Act, Incident, Statement
 from reports.status import history, snapshots
 from reports.status.article import article
-from tests.status.making import World, at, count, learn, note, open_incident, speak, take_down, watch
+from reports.status.nesting import own_people
+from tests.status.making import World, at, count, learn, note, open_incident, say, speak, take_down, watch
 from tests.status.test_article import text
 
 FIRST, SECOND = "OUT-2026-0001", "OUT-2026-0002"
@@ -110,6 +112,70 @@ def test_followers_are_told_of_a_merger_and_of_its_end(twofold: World, duty: Use
         assert part.ref in response.content.decode()
 
 
+def _spoken(ref: str) -> list[str]:
+    """What the provider said of an incident, as each answer has it, with the first word's time in front."""
+    snapshots.forget()
+    found, course = status.incident(ref), status.incident_history(ref, now=at("19:20"))
+    assert found is not None
+    assert course is not None
+    assert course.statements == found.statements
+    said = found.acknowledged_at
+    return [f"{said:%H:%M}" if said else "", *(one.text for one in found.statements)]
+
+
+def test_what_the_provider_said_of_a_merged_incident_it_said_of_the_one_that_tells_it(
+    twofold: World, duty: User
+) -> None:
+    first, second = Incident.objects.get(ref=FIRST), Incident.objects.get(ref=SECOND)
+    say(first, "We know.", said_at=at("18:20"))
+    withdrawn = say(first, "Never said.", said_at=at("18:10"))
+    Statement.objects.filter(pk=withdrawn.pk).update(withdrawn_at=at("18:40"))
+    say(second, "Again.", said_at=at("18:55"), meaning="update")
+    assert (_spoken(FIRST), _spoken(SECOND)) == (["18:20", "We know."], ["18:55", "Again."])
+    joining.merge(first.pk, into=SECOND, by=duty, at=at("19:10"))
+    assert (_spoken(FIRST), _spoken(SECOND)) == (["18:20", "We know."], ["18:20", "We know.", "Again."])
+    undo.undo(Act.objects.get().pk, by=duty, at=at("19:15"))
+    assert (_spoken(FIRST), _spoken(SECOND)) == (["18:20", "We know."], ["18:55", "Again."])
+
+
+def test_what_was_stated_of_both_is_told_once(twofold: World, duty: User) -> None:
+    first, second = Incident.objects.get(ref=FIRST), Incident.objects.get(ref=SECOND)
+    say(first, "We know.", said_at=at("18:20"))
+    own = say(second, "We know.", said_at=at("18:20"))
+    say(first, "We know.", said_at=at("18:25"))
+    joining.merge(first.pk, into=SECOND, by=duty, at=at("19:10"))
+    assert _spoken(SECOND) == ["18:20", "We know.", "We know."]
+    told = status.incident(SECOND)
+    assert told is not None
+    assert told.statements[0].id == own.pk
+    assert [one.said_at for one in told.statements] == [at("18:20"), at("18:25")]
+
+
+def test_what_was_said_of_a_part_is_the_originals_once_the_split_is_taken_back(twofold: World, duty: User) -> None:
+    second = Incident.objects.get(ref=SECOND)
+    part = joining.split(second.pk, regions=["BR-SP"], by=duty, at=at("19:10"))
+    say(part, "In Brazil.", said_at=at("19:11"))
+    assert (_spoken(SECOND), _spoken(part.ref)) == ([""], ["19:11", "In Brazil."])
+    undo.undo(Act.objects.get().pk, by=duty, at=at("19:15"))
+    assert _spoken(SECOND) == ["19:11", "In Brazil."]
+
+
+def test_a_merger_that_is_done_again_is_another_update(twofold: World, duty: User) -> None:
+    def merger() -> tuple[str, str]:
+        snapshots.forget()
+        told = next(one for one in status.milestones([SECOND])[SECOND] if one.kind == "merged")
+        return told.id, f"{told.told_at:%H:%M}"
+
+    second = Incident.objects.get(ref=SECOND)
+    joining.merge(second.pk, into=FIRST, by=duty, at=at("19:10"))
+    first = merger()
+    undo.undo(Act.objects.get().pk, by=duty, at=at("19:15"))
+    joining.merge(second.pk, into=FIRST, by=duty, at=at("19:16"))
+    again = merger()
+    assert (first[1], again[1]) == ("19:10", "19:16")
+    assert first[0] != again[0]
+
+
 def test_a_restoration_of_one_part_keeps_the_service_down_for_the_other(twofold: World, duty: User) -> None:
     second = Incident.objects.get(ref=SECOND)
     part = joining.split(second.pk, regions=["BR-SP"], by=duty, at=at("19:10"))
@@ -196,16 +262,20 @@ def test_what_belongs_together_takes_one_further_query_however_much_it_is(worldw
     asked()
     alone = asked()
     for code in ("GB", "BR-SP"):
-        joining.split(whole.pk, regions=[code], by=duty, at=at("19:10"))
+        part = joining.split(whole.pk, regions=[code], by=duty, at=at("19:10"))
+        say(part, "We know.", said_at=at("19:11"))
         assert asked() <= alone + 1
+    joining.merge(part.pk, into=whole.ref, by=duty, at=at("19:12"))
+    assert asked() <= alone + 1
 
 
 def test_what_was_reported_of_a_rejected_incident_stays_reported(worldwide: World, duty: User) -> None:
     whole = Incident.objects.get()
     whole.regions.filter(region_code="BR-SP").update(withdrawn_at=at("18:40"))
+    part = joining.split(whole.pk, regions=["GB-ENG"], by=duty, at=at("19:05"))
+    snapshots.forget()
     before = status.incident(FIRST)
     assert before is not None
-    part = joining.split(whole.pk, regions=["GB-ENG"], by=duty, at=at("19:05"))
     lifecycle.reject(whole.pk, reason="A hoax.", by=duty, at=at("19:10"))
     figures = _counted(FIRST, part.ref)
     # As the cycle does that heeds it, of all that was still down.
@@ -214,10 +284,94 @@ def test_what_was_reported_of_a_rejected_incident_stays_reported(worldwide: Worl
     after = status.incident(FIRST)
     assert after is not None
     assert (after.review, after.people_reached) == ("rejected", before.people_reached)
-    assert before.people_reached == _population("GB")
-    refs = [found.ref for found in status.incidents(min_people=before.people_reached).results]
-    assert refs == [FIRST]
-    assert not status.incidents(min_people=before.people_reached + 1).results
+    assert before.people_reached == _population("GB") - _population("GB-ENG")
+    refs = {found.ref for found in status.incidents(min_people=before.people_reached).results}
+    assert refs == {FIRST, part.ref}
+    refs = {found.ref for found in status.incidents(min_people=before.people_reached + 1).results}
+    assert refs == {part.ref}
+
+
+@pytest.fixture
+def american(world: World) -> World:
+    """WhatsApp down in the United States, and in California and New York in particular."""
+    whole = open_incident(world.whatsapp, ref=FIRST)
+    for code in ("US", "US-CA", "US-NY"):
+        take_down(whole, world.regions[code])
+    watch(at("19:20"))
+    snapshots.forget()
+    return world
+
+
+def _reached(*refs: str) -> list[int]:
+    """How many people each incident reached, as the answer, the filter and the history say alike."""
+    snapshots.forget()
+    found = []
+    for ref in refs:
+        told, course = status.incident(ref), status.incident_history(ref, now=at("19:20"))
+        assert told is not None
+        assert course is not None
+        assert sum(own_people(course.regions, elsewhere=course.told_elsewhere).values()) == told.people_reached
+        for least, is_found in ((told.people_reached, True), (told.people_reached + 1, False)):
+            assert (ref in {one.ref for one in status.incidents(min_people=least).results}) == is_found
+        found.append(told.people_reached)
+    return found
+
+
+def test_nobody_is_one_of_the_people_of_a_part_and_of_the_whole_as_well(american: World, duty: User) -> None:
+    whole = Incident.objects.get()
+    everybody, california, york = (_population(code) for code in ("US", "US-CA", "US-NY"))
+    assert _reached(FIRST) == [everybody]
+    part = joining.split(whole.pk, regions=["US-CA"], by=duty, at=at("19:10"))
+    assert _reached(FIRST, part.ref) == [everybody - california, california]
+    other = joining.split(whole.pk, regions=["US-NY"], by=duty, at=at("19:11"))
+    assert _reached(FIRST, part.ref, other.ref) == [everybody - california - york, california, york]
+    joining.merge(other.pk, into=part.ref, by=duty, at=at("19:12"))
+    assert _reached(FIRST, part.ref) == [everybody - california - york, california + york]
+    undo.undo(Act.objects.get(kind="merged").pk, by=duty, at=at("19:13"))
+    undo.undo(Act.objects.filter(kind="split").latest("id").pk, by=duty, at=at("19:13"))
+    assert _reached(FIRST, part.ref) == [everybody - california, california]
+    # What was no outage there leaves California to the country, which is down.
+    lifecycle.reject(part.pk, reason="A hoax.", by=duty, at=at("19:14"))
+    assert _reached(FIRST) == [everybody]
+    lifecycle.undo_rejection(part.pk, by=duty, at=at("19:15"))
+    undo.undo(Act.objects.filter(kind="split").earliest("id").pk, by=duty, at=at("19:16"))
+    assert _reached(FIRST) == [everybody]
+
+
+def test_the_impact_of_a_part_is_not_the_wholes_as_well(world: World, duty: User) -> None:
+    whole = open_incident(world.whatsapp, ref=FIRST)
+    for code in ("001", "GB", "GB-ENG", "GB-SCT"):
+        take_down(whole, world.regions[code])
+    watch(at("19:20"))
+    parts = [
+        joining.split(whole.pk, regions=[code], by=duty, at=at("19:10")).ref for code in ("GB-ENG", "GB-SCT", "GB")
+    ]
+    snapshots.forget()
+    england, scotland, kingdom, rest = (status.incident(ref) for ref in (*parts, FIRST))
+    assert england is not None
+    assert scotland is not None
+    assert kingdom is not None
+    assert rest is not None
+    assert [statuspage.impact_of(each) for each in (england, scotland, kingdom)] == ["major", "minor", "minor"]
+    # The world as a whole is left of it, which is not everybody in it.
+    assert statuspage.impact_of(rest) == "minor"
+    assert statuspage.impact_of(rest, scotland, kingdom, england) == "major"
+
+
+def test_the_people_of_many_parts_take_as_many_queries_as_those_of_one(american: World, duty: User) -> None:
+    whole = Incident.objects.get()
+
+    def asked() -> int:
+        snapshots.forget()
+        snapshots.version()
+        with CaptureQueriesContext(connection) as queries:
+            assert status.incidents(min_people=1).results
+        return len(queries)
+
+    joining.split(whole.pk, regions=["US-CA"], by=duty, at=at("19:10"))
+    one = asked()
+    joining.split(whole.pk, regions=["US-NY"], by=duty, at=at("19:11"))
+    assert asked() == one
 
 
 def _population(code: str) -> int:

@@ -54,10 +54,29 @@ def test_a_denial_admits_nothing_and_what_was_none_does_not_count(world: World) 
     say(denied, "There is no outage.", said_at=at("01:10"), meaning="denied")
     say(past(world, "OUT-2026-0002", 3, rejected_at=at("03:10")), "We know.", said_at=at("03:05"))
     merged = past(world, "OUT-2026-0003", 5, merged_at=at("05:10"), merged_into=denied)
-    say(merged, "We know.", said_at=at("05:05"))
+    say(merged, "There is none.", said_at=at("05:05"), meaning="denied")
     past(world, "OUT-2026-0004", 7, echo_of=denied)
     found = lead()
     assert (found.outages, found.spoken, found.never) == (1, 0, 1)
+
+
+def test_a_word_on_what_was_merged_or_split_off_is_one_on_the_whole(world: World) -> None:
+    whole = past(world, "OUT-2026-0001", 1)
+    merged = past(world, "OUT-2026-0002", 2, merged_at=at("02:40"), merged_into=whole)
+    first = past(world, "OUT-2026-0003", 1, merged_at=at("02:20"), merged_into=merged)
+    part = past(world, "OUT-2026-0004", 1, split_from=whole)
+    assert (lead().outages, lead().spoken, lead().never) == (1, 0, 1)
+    say(part, "We know of it there.", said_at=at("01:40"))
+    assert (lead().outages, lead().onset) == (1, minutes(40, 40, 40))
+    say(first, "We know.", said_at=at("01:12"))
+    say(merged, "Still.", said_at=at("02:10"))
+    found = lead()
+    assert (found.outages, found.spoken, found.never, found.onset) == (1, 1, 0, minutes(12, 12, 12))
+    # What was no outage has nothing to be admitted.
+    Incident.objects.filter(pk=part.pk).update(rejected_at=at("03:00"))
+    first.statements.update(withdrawn_at=at("03:00"))
+    merged.statements.update(withdrawn_at=at("03:00"))
+    assert lead().spoken == 0
 
 
 def test_all_providers_cost_as_many_queries_as_one(world: World, django_assert_num_queries) -> None:

@@ -27,5 +27,9 @@ def test_the_world_stands_for_itself_only_where_it_is_alone() -> None:
 
 def test_people_of_a_part_are_no_more_those_of_the_whole() -> None:
     assert own_people([GB, ENGLAND, LONDON, SCOTLAND]) == {"GB": 7, "GB-ENG": 48, "GB~LON": 10, "GB-SCT": 5}
+    # What another incident tells is that one's, and what this one tells within it is this one's again.
+    assert own_people([GB, SCOTLAND], elsewhere=[ENGLAND, WORLD]) == {"GB": 7, "GB-SCT": 5}
+    assert own_people([GB, LONDON], elsewhere=[ENGLAND]) == {"GB": 12, "GB~LON": 10}
+    assert own_people([WORLD], elsewhere=[FRANCE]) == {}
     # The nation between them may have no outage of its own.
     assert own_people([GB, LONDON]) == {"GB": 60, "GB~LON": 10}

@@ -236,7 +236,7 @@ def gather(ref: str) -> Facts | None:
     links = [each.region for each in rows]
     smallest = {link.code for link in nesting.parts(links)}
     regions = tuple(sorted((each for each in rows if each.region.code in smallest), key=_by_onset))
-    own = nesting.own_people(links)
+    own = nesting.own_people(links, elsewhere=incident.told_elsewhere)
     everybody = sum(own.values()) if any(link.kind != "world" for link in links) else 0.0
     told = _told(row)
     over, back = incident.state == "resolved", by_restoration(regions)
