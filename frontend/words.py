@@ -215,6 +215,11 @@ def regions(number: int) -> str:
     return ngettext("{n} region", "{n} regions", number).format(n=formats.number(number))
 
 
+def silence(number: int) -> str:
+    """From how many regions nothing can be told, as a sentence."""
+    return _("From {unknown} too little is heard to say.").format(unknown=regions(number))
+
+
 def _places(links: Sequence[RegionLink]) -> str:
     """Up to three by name; more of them as a number, with the country where it is one. A country is left out where
     parts of it are there."""
@@ -235,7 +240,9 @@ def incident_verdict(incident: IncidentStatus, now: datetime) -> SafeString:
     affected = (*incident.currently_affected, *incident.previously_affected)
     counted = {link.code for link in parts(affected)}
     unheard = sum(link.code in counted for link in incident.unheard)
-    back = sum(link.code in counted for link in incident.previously_affected) - unheard
+    back = sum(link.code in counted for link in incident.previously_affected)
+    if incident.state == "resolved":
+        back -= unheard
     onset = moment(incident.onset_at, now)
     if incident.review == "rejected":
         return format_html(_("Not an outage: an administrator rejected this report about {service}."), service=name)
@@ -246,11 +253,13 @@ def incident_verdict(incident: IncidentStatus, now: datetime) -> SafeString:
             _("{service} was down in {where} from {onset}."), service=name, where=_places(affected), onset=onset
         )
         known = (
-            _("It is back in {back}; from {unknown} too little is heard to say.")
+            _("It is back in {back}; from {unknown} too little is heard to say.").format(
+                back=regions(back), unknown=regions(unheard)
+            )
             if back
-            else _("From {unknown} too little is heard to say.")
+            else silence(unheard)
         )
-        return format_html("{} {}", was, format_html(known, back=regions(back), unknown=regions(unheard)))
+        return format_html("{} {}", was, known)
     if incident.state == "resolved" and incident.resolved_at:
         return format_html(
             _("{service} was down in {where} from {onset}, and back everywhere by {resolved}."),
@@ -260,6 +269,15 @@ def incident_verdict(incident: IncidentStatus, now: datetime) -> SafeString:
             # The day of the onset need not be named twice.
             resolved=moment(incident.resolved_at, incident.onset_at),
         )
+    sentence = _going_on(incident, back, silent=0 < unheard == len(counted), now=now)
+    # Silence is neither down nor back: left out, it would be taken for one of the two.
+    return format_html("{} {}", sentence, silence(unheard)) if unheard else sentence
+
+
+def _going_on(incident: IncidentStatus, back: int, *, silent: bool, now: datetime) -> SafeString:
+    """One that is not over: ``back`` of its regions are; ``silent`` where nothing is heard from any of them."""
+    name, onset = incident.service.name, moment(incident.onset_at, now)
+    affected = (*incident.currently_affected, *incident.previously_affected)
     if back and not incident.currently_affected:
         return format_html(
             _("{service} went down in {where} from {onset}; all are back, and we go on watching."),
@@ -281,7 +299,12 @@ def incident_verdict(incident: IncidentStatus, now: datetime) -> SafeString:
             back=formats.number(back),
         )
     return format_html(
-        _("{service} is down in {where} since {onset}."), service=name, where=_places(affected), onset=onset
+        _("{service} was down in {where} from {onset}.")
+        if silent
+        else _("{service} is down in {where} since {onset}."),
+        service=name,
+        where=_places(affected),
+        onset=onset,
     )
 
 

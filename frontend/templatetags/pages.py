@@ -227,6 +227,12 @@ def regions(number: int) -> str:
     return words.regions(number)
 
 
+@register.filter
+def silence(number: int) -> str:
+    """From how many regions nothing can be told."""
+    return words.silence(number)
+
+
 @register.simple_tag
 def country_parts(found: CountryState) -> str:
     """How many parts of a country are in which state."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import cast
 
@@ -133,9 +133,7 @@ def _whole(
         "chart": counts.chart(series) if series else None,
         "chapters": chapters.chapters(lines),
         "affected_people": sum(own_people(history.regions).values()),
-        "still_affected": len(parts(found.currently_affected)),
-        "silent": all(outage.state == "unknown" for outage in outages if not outage.restored_at),
-        "last_restored": _last_restored(found, outages),
+        "standing": _standing(outages, over=found.state == "resolved"),
         "map_files": maps.files(link.code for link in history.regions),
         "moments": chosen,
         "moments_version": status.digest(chosen),
@@ -246,7 +244,21 @@ def words_for_scripts() -> str:
     )
 
 
-def _last_restored(found: IncidentStatus, outages: Sequence[RegionalOutageStatus]) -> datetime | None:
-    if found.currently_affected:
-        return None
-    return max((outage.restored_at for outage in outages if outage.restored_at), default=None)
+@dataclass(frozen=True)
+class Standing:
+    """How far the restoration is: regions that are ``out`` (down or coming back) and ``silent``, the last return known.
+
+    As everywhere, a country beside its parts is not counted. Of what is over, whoever is not back is silent.
+    """
+
+    out: int
+    silent: int
+    last_back: datetime | None
+
+
+def _standing(outages: Sequence[RegionalOutageStatus], *, over: bool) -> Standing:
+    counted = {link.code for link in parts([outage.region for outage in outages])}
+    chosen = [outage for outage in outages if outage.region.code in counted]
+    backs = [outage.restored_at for outage in chosen if outage.restored_at]
+    out = 0 if over else sum(outage.state in ("down", "recovering") for outage in chosen)
+    return Standing(out=out, silent=len(chosen) - len(backs) - out, last_back=max(backs, default=None))

@@ -291,7 +291,7 @@ class IncidentStatus:
     """People living in its regions, those that are back included (estimates); nobody twice."""
     split_from: str | None = None
     unheard: tuple[RegionLink, ...] = ()
-    """Of one that is over: the regions that nobody knows to be back."""
+    """From which too little is heard to say; of one that is over, all that nobody knows to be back."""
 
 
 @dataclass(frozen=True)

@@ -104,7 +104,11 @@ def _told(row: Incident, evidence: Evidence | None, sums: tuple[int, int]) -> In
         statements=tuple(_statement(statement) for statement in said),
         group_incidents=tuple(sorted(other.ref for other in others)),
         people_reached=_people(shares.counted_rows(row)),
-        unheard=tuple(_link(outage) for outage in previous if not outage.restored_at),
+        unheard=tuple(
+            _link(outage)
+            for outage in regions
+            if (not outage.restored_at if state == "resolved" else outage.state == "unknown")
+        ),
     )
 
 

@@ -21,6 +21,7 @@ from reports.models import Incident, Region, RegionalOutage
 from reports.status import snapshots
 from tests.frontend import wide
 
+NOT_BACK = {"restored_at": None, "restored_low": None, "restored_high": None, "declared_at": None, "basis": ""}
 SVG = "{http://www.w3.org/2000/svg}"
 
 
@@ -167,7 +168,7 @@ def test_a_region_says_its_own_sentence(client: Client, outage: str) -> None:
 def test_one_of_several_is_back_in_the_singular(client: Client, outage: str) -> None:
     kept = RegionalOutage.objects.filter(region_code="US-CA", incident__ref=outage)
     others = RegionalOutage.objects.filter(incident__ref=outage).exclude(pk__in=kept)
-    others.update(restored_at=None, restored_low=None, restored_high=None, declared_at=None, basis="")
+    others.update(**NOT_BACK)
     snapshots.forget()
     html = text(client, f"/incidents/{outage}/")
     assert re.search(r"; 1 of them is back\.", words_of(html[html.index("<h1>") : html.index("</h1>")]))
@@ -290,10 +291,50 @@ def test_where_nobody_was_heard_at_the_end_it_is_not_called_back(client: Client,
 
     assert "and back everywhere by" in headline()
     whole = RegionalOutage.objects.get(incident__ref=PAST_REF)
-    silent = {"restored_at": None, "restored_low": None, "restored_high": None, "declared_at": None, "basis": ""}
-    RegionalOutage.objects.filter(pk=whole.pk).update(**silent, unknown_at=whole.declared_at)
+    RegionalOutage.objects.filter(pk=whole.pk).update(**NOT_BACK, unknown_at=whole.declared_at)
     assert headline().endswith("UTC. From 1 region too little is heard to say.")
     whole.pk, whole.region_code, whole.region_name = None, "ES", "Spain"
     whole.region = Region.objects.get(code="ES")
     whole.save()
     assert "It is back in 1 region; from 1 region too little is heard to say." in headline()
+
+
+def the_head(client: Client, ref: str) -> str:
+    """Headline and facts of the page as they read."""
+    snapshots.forget()
+    html = text(client, f"/incidents/{ref}/")
+    return words_of(html[html.index("<h1") : html.index("data-course data-mode")])
+
+
+def test_silent_regions_are_neither_down_nor_back(client: Client, outage: str) -> None:
+    rows = RegionalOutage.objects.filter(incident__ref=outage)
+    silent = rows.filter(restored_at=None).exclude(unknown_at=None).count()
+    out = rows.filter(restored_at=None, unknown_at=None).count()
+    back = rows.exclude(restored_at=None).count()
+    assert min(silent, out, back) > 1
+    page = the_head(client, outage)
+    heard = f"From {silent} regions too little is heard to say."
+    assert f"; {back} of them are back. {heard}" in page
+    assert f"Last region back{out} regions still affected{heard}" in page
+    # Nobody is known to be down any more: that is no return.
+    rows.filter(restored_at=None).update(unknown_at=clock.now() - timedelta(minutes=3))
+    assert f"Last region backToo few reports to say{silent + out} regions" in the_head(client, outage)
+    rows.update(**NOT_BACK, unknown_at=clock.now() - timedelta(minutes=3))
+    page = the_head(client, outage)
+    assert " is down in " not in page
+    assert f"From {silent + out + back} regions too little is heard to say." in page
+
+
+def test_the_last_return_known_is_not_called_the_last(client: Client, outage: str) -> None:
+    rows = RegionalOutage.objects.filter(incident__ref=outage)
+    silent = rows.filter(restored_at=None).count()
+    rows.filter(restored_at=None).update(unknown_at=clock.now() - timedelta(minutes=3))
+    Incident.objects.filter(ref=outage).update(resolved_at=clock.now())
+    page = the_head(client, outage)
+    assert re.search(rf"Last known back\S.*? UTCafter .*?From {silent} regions too little is heard to say\.", page)
+    assert "Last region back" not in page
+    rows.update(**NOT_BACK, unknown_at=clock.now() - timedelta(minutes=3))
+    page = the_head(client, outage)
+    assert "First region backnot that we know" in page
+    assert f"Last region backToo few reports to say{rows.count()} regions" in page
+    assert not re.search(r"(?<!\d)0 regions", page)
