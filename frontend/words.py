@@ -234,12 +234,27 @@ def _places(links: Sequence[RegionLink]) -> str:
     return _("{regions} of {country}").format(regions=regions(len(links)), country=place_name(country))
 
 
+def _unheard(incident: IncidentStatus) -> int:
+    """From how many of its regions too little is heard to say."""
+    counted = {link.code for link in parts((*incident.currently_affected, *incident.previously_affected))}
+    return sum(link.code in counted for link in incident.unheard)
+
+
+def incident_mark(incident: IncidentStatus) -> str:
+    """The state of the mark beside an incident: no tick where somebody was never heard, nor where it was no outage."""
+    if incident.review == "rejected":
+        return "normal"
+    if incident.review == "merged" or (incident.state == "resolved" and _unheard(incident)):
+        return "unknown"
+    return INCIDENT_MARKS[incident.state]
+
+
 def incident_verdict(incident: IncidentStatus, now: datetime) -> SafeString:
     """The whole incident in one sentence."""
     name = incident.service.name
     affected = (*incident.currently_affected, *incident.previously_affected)
     counted = {link.code for link in parts(affected)}
-    unheard = sum(link.code in counted for link in incident.unheard)
+    unheard = _unheard(incident)
     back = sum(link.code in counted for link in incident.previously_affected)
     if incident.state == "resolved":
         back -= unheard
@@ -267,7 +282,7 @@ def incident_verdict(incident: IncidentStatus, now: datetime) -> SafeString:
             where=_places(affected),
             onset=onset,
             # The day of the onset need not be named twice.
-            resolved=moment(incident.resolved_at, incident.onset_at),
+            resolved=moment(incident.back_at or incident.resolved_at, incident.onset_at),
         )
     sentence = _going_on(incident, back, silent=0 < unheard == len(counted), now=now)
     # Silence is neither down nor back: left out, it would be taken for one of the two.

@@ -19,7 +19,7 @@ from frontend.charts import SIDE, STATES
 from frontend.course import Row
 from frontend.languages import Choices, choices
 from reports import formats, status
-from reports.status.answers import CountryState, EvidenceFigures, RegionLink
+from reports.status.answers import CountryState, EvidenceFigures, IncidentStatus, RegionLink
 
 register = template.Library()
 
@@ -42,6 +42,12 @@ def mark(state: str) -> SafeString:
         state,
         SafeString(_SHAPES.get(state, _SHAPES["unknown"])),
     )
+
+
+@register.filter
+def mark_of(incident: IncidentStatus) -> str:
+    """The state of the mark that stands beside an incident."""
+    return words.incident_mark(incident)
 
 
 @register.simple_tag(takes_context=True)

@@ -275,7 +275,7 @@ class IncidentStatus:
     first_restored_at: datetime | None
     resolved_at: datetime | None
     duration: timedelta | None
-    """From onset to resolution; ``None`` while open."""
+    """From onset to resolution, which may only wait for silent regions; ``None`` while open. See :attr:`lasted`."""
     reports: int
     working: int
     currently_affected: tuple[RegionLink, ...]
@@ -292,6 +292,13 @@ class IncidentStatus:
     split_from: str | None = None
     unheard: tuple[RegionLink, ...] = ()
     """From which too little is heard to say; of one that is over, all that nobody knows to be back."""
+    back_at: datetime | None = None
+    """Of one that is over: when the last region was back that we can tell of; ``None`` where of none."""
+
+    @property
+    def lasted(self) -> timedelta | None:
+        """How long it was, as far as that is known: what pages and the article say."""
+        return max(self.back_at - self.onset_at, timedelta(0)) if self.back_at else None
 
 
 @dataclass(frozen=True)

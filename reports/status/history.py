@@ -11,7 +11,7 @@ import numpy as np
 from reports import clock, counts, formats
 from reports.incidents import kinship, timeline
 from reports.models import Evidence, Incident, Region, RegionalOutage, Statement, TimelineEntry
-from reports.status import catalogue, figures, outages, shares, snapshots
+from reports.status import catalogue, figures, nesting, outages, shares, snapshots
 from reports.status.answers import (
     Cover,
     EvidenceFigures,
@@ -67,6 +67,9 @@ def _told(row: Incident, evidence: Evidence | None, sums: tuple[int, int]) -> In
     state = outages.state_of(row, (outage.state for outage in regions))
     said = sorted(_standing(row.statements.all()), key=lambda statement: (statement.said_at, statement.pk))
     restored = [outage.restored_at for outage in regions if outage.restored_at]
+    # A country is back when its parts are: told is, as in the article, of the smallest regions.
+    smallest = {link.code for link in nesting.parts([_link(outage) for outage in regions])}
+    backs = [outage.restored_at for outage in regions if outage.restored_at and outage.region_code in smallest]
     others = (
         [other for other in row.group.incidents.all() if other.pk != row.pk and not other.rejected_at]
         if row.group
@@ -109,6 +112,7 @@ def _told(row: Incident, evidence: Evidence | None, sums: tuple[int, int]) -> In
             for outage in regions
             if (not outage.restored_at if state == "resolved" else outage.state == "unknown")
         ),
+        back_at=max(backs, default=None) if row.resolved_at else None,
     )
 
 

@@ -20,6 +20,7 @@ from reports.incidents.timeline import EntryKind
 from reports.models import Incident, Region, RegionalOutage
 from reports.status import snapshots
 from tests.frontend import wide
+from tests.frontend.scene import PAST_REF
 
 NOT_BACK = {"restored_at": None, "restored_low": None, "restored_high": None, "declared_at": None, "basis": ""}
 SVG = "{http://www.w3.org/2000/svg}"
@@ -281,8 +282,6 @@ def test_the_pieces_of_the_page_are_light(client: Client, outage: str) -> None:
 
 
 def test_where_nobody_was_heard_at_the_end_it_is_not_called_back(client: Client, outage: str) -> None:
-    from tests.frontend.scene import PAST_REF
-
     def headline() -> str:
         snapshots.forget()
         found = re.search(r"<h1.*?</h1>", text(client, f"/incidents/{PAST_REF}/"), re.DOTALL)
@@ -338,3 +337,48 @@ def test_the_last_return_known_is_not_called_the_last(client: Client, outage: st
     assert "First region backnot that we know" in page
     assert f"Last region backToo few reports to say{rows.count()} regions" in page
     assert not re.search(r"(?<!\d)0 regions", page)
+
+
+def test_how_long_it_was_is_the_same_everywhere_and_no_wait_for_the_silent(client: Client, outage: str) -> None:
+    incident = Incident.objects.select_related("service__provider").get(ref=PAST_REF)
+    row = RegionalOutage.objects.get(incident=incident)
+    assert row.restored_at is not None
+    assert incident.resolved_at is not None
+    assert row.restored_at < incident.resolved_at
+    service, provider = incident.service.slug, incident.service.provider.slug
+
+    def told(address: str) -> str:
+        """What a page says of the incident: the element that leads to it, with its mark."""
+        snapshots.forget()
+        html = text(client, address)
+        at = html.index(f"/incidents/{PAST_REF}/")
+        row_at = max(html.rindex(edge, 0, at) for edge in ("<li>", "<tr>") if edge in html[:at])
+        return html[row_at : html.index("</li>" if html[row_at:].startswith("<li>") else "</tr>", at)]
+
+    lists = {
+        address: told(address) for address in ("/", f"/services/{service}/", f"/providers/{provider}/", "/incidents/")
+    }
+    for address, line in lists.items():
+        assert "2 h" in line, address
+        assert "15 min" not in words_of(line), address
+        assert "mark-restored" in line, address
+    assert "back everywhere by" in told("/incidents/")
+    assert f'by <time datetime="{row.restored_at:%Y-%m-%dT%H:%M:%SZ}"' in told("/incidents/")
+
+    another = {"incident": incident, "detected_at": row.detected_at, "onset_at": row.onset_at}
+    spain = Region.objects.get(code="ES")
+    RegionalOutage.objects.create(
+        region=spain, region_code="ES", region_name="Spain", unknown_at=incident.resolved_at, **another
+    )
+    for address in lists:
+        line = told(address)
+        assert "2 h" in line, address
+        assert "mark-unknown" in line, address
+        assert "mark-restored" not in line, address
+
+    RegionalOutage.objects.filter(pk=row.pk).update(**NOT_BACK, unknown_at=incident.resolved_at)
+    for address in lists:
+        line = told(address)
+        assert not re.search(r"\d h\b", words_of(line)), address
+        assert "mark-unknown" in line, address
+        assert "oo few reports to say" in line or "too little is heard to say" in line, address

@@ -101,6 +101,22 @@ def test_the_state_of_an_incident_follows_its_regions(world: World):
     assert told().duration == timedelta(minutes=88)
 
 
+def test_how_long_it_lasted_does_not_wait_for_the_silent(world: World):
+    watch()
+    incident = open_incident(world.whatsapp, resolved_at=at("19:30"))
+    # A country beside its parts is counted nowhere.
+    take_down(incident, world.regions["GB"], restored_at=at("19:20"))
+    england = take_down(incident, world.regions["GB-ENG"], restored_at=at("19:02"))
+    take_down(incident, world.regions["BR-SP"], unknown_at=at("19:30"))
+    found = told()
+    assert (found.back_at, found.lasted) == (at("19:02"), timedelta(hours=1))
+    assert found.duration == timedelta(minutes=88)
+    england.delete()
+    incident.regions.filter(region_code="GB").delete()
+    snapshots.forget()
+    assert (told().back_at, told().lasted, told().duration) == (None, None, timedelta(minutes=88))
+
+
 def test_a_denial_acknowledges_nothing(world: World):
     watch()
     incident = open_incident(world.whatsapp)
