@@ -215,6 +215,21 @@ def regions(number: int) -> str:
     return ngettext("{n} region", "{n} regions", number).format(n=formats.number(number))
 
 
+def reports(number: int) -> str:
+    """``no reports``, ``1 report``, ``46,012 reports``."""
+    return ngettext("{n} report", "{n} reports", number).format(n=formats.number(number)) if number else _("no reports")
+
+
+def counted(down: int, working: int) -> str:
+    """How many said that it was down, and how many that it works again: the sentence of the article."""
+    sentence = (
+        _("We counted {reports} that it was down, and {working} that it worked again.")
+        if working
+        else _("We counted {reports} that it was down.")
+    )
+    return sentence.format(reports=reports(down), working=formats.number(working))
+
+
 def silence(number: int) -> str:
     """From how many regions nothing can be told, as a sentence."""
     return _("From {unknown} too little is heard to say.").format(unknown=regions(number))

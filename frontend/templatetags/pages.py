@@ -233,6 +233,12 @@ def regions(number: int) -> str:
     return words.regions(number)
 
 
+@register.simple_tag
+def counted(down: int, working: int) -> str:
+    """How many reports said that it was down, and that it works again."""
+    return words.counted(down, working)
+
+
 @register.filter
 def silence(number: int) -> str:
     """From how many regions nothing can be told."""

@@ -435,7 +435,8 @@ class IncidentHistory:
     """What the map's slider moves over: every change of state of every region, in order, and the regions' names.
 
     ``start`` lies a little before the onset, so that the first picture is an ordinary one; ``end`` is the resolution,
-    or now. ``covered`` are the regions on a map that take their state from a region above.
+    or when it was rejected or merged, or now. ``covered`` are the regions on a map that take their state from a region
+    above.
     """
 
     ref: str

@@ -368,12 +368,14 @@ def _incident_history(ref: str, now: datetime) -> IncidentHistory | None:
             transitions += [Transition(region=outage.region_code, at=at, state=state) for at, state in history]
     transitions.sort(key=lambda change: (change.at, change.region))
     said = _standing(row.statements.select_related("region"))
+    # What was merged while it went on is never resolved, and what became of it is told elsewhere.
+    ended_at = shares.ended_at(row)
     statements = tuple(_statement(statement) for statement in said)
     return IncidentHistory(
         ref=row.ref,
-        version=snapshots.digest(transitions, statements, row.resolved_at),
+        version=snapshots.digest(transitions, statements, ended_at),
         start=row.onset_at - BEFORE_ONSET,
-        end=row.resolved_at or max(clock.instant_of(clock.minute_of(now)), row.detected_at),
+        end=ended_at or max(clock.instant_of(clock.minute_of(now)), row.detected_at),
         regions=tuple(regions),
         transitions=tuple(transitions),
         statements=statements,

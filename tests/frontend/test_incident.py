@@ -382,3 +382,27 @@ def test_how_long_it_was_is_the_same_everywhere_and_no_wait_for_the_silent(clien
         assert not re.search(r"\d h\b", words_of(line)), address
         assert "mark-unknown" in line, address
         assert "oo few reports to say" in line or "too little is heard to say" in line, address
+
+
+@pytest.mark.parametrize("closed", ["merged_at", "rejected_at"])
+def test_what_is_told_elsewhere_or_was_none_has_no_facts_and_waits_for_nothing(
+    client: Client, outage: str, closed: str
+) -> None:
+    Incident.objects.filter(ref=outage).update(**{closed: clock.now()}, confirmed_at=None)
+    head = the_head(client, outage)
+    for said in ("Confidence that", "Provider acknowledged", "people live in", "Last region back", "so far"):
+        assert said not in head, said
+    assert re.search(r"We counted [\d,]+ reports that it was down", head)
+    assert "The whole of it as an article" in head
+    page = words_of(text(client, f"/incidents/{outage}/?all=1"))
+    for said in ("So far", "not back yet", "not yet", "none back yet"):
+        assert said not in page, said
+    assert "At the end" in page
+
+
+def test_where_no_region_was_part_of_it_no_line_of_zeros_stands(client: Client, outage: str) -> None:
+    RegionalOutage.objects.filter(incident__ref=PAST_REF).update(withdrawn_at=clock.now())
+    head = the_head(client, PAST_REF)
+    assert "About" not in head
+    assert not re.search(r"(?<!\d)0 ", head)
+    assert "We counted no reports that it was down." in head

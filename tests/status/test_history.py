@@ -117,6 +117,20 @@ def test_how_long_it_lasted_does_not_wait_for_the_silent(world: World):
     assert (told().back_at, told().lasted, told().duration) == (None, None, timedelta(minutes=88))
 
 
+@pytest.mark.parametrize("closed", ["merged_at", "rejected_at"])
+def test_what_was_merged_or_rejected_while_it_went_on_ends_there(world: World, closed: str):
+    watch()
+    incident = open_incident(world.whatsapp, **{closed: at("19:10")})
+    take_down(incident, world.regions["GB-ENG"])
+    later = NOW + timedelta(days=40)
+    history = status.incident_history(incident.ref, now=later)
+    chart = status.incident_chart(incident.ref, now=later)
+    assert history is not None
+    assert chart is not None
+    assert history.end == at("19:10")
+    assert chart.start + len(chart.reports) * chart.step == at("20:10")
+
+
 def test_a_denial_acknowledges_nothing(world: World):
     watch()
     incident = open_incident(world.whatsapp)
