@@ -233,6 +233,12 @@ def regions(number: int) -> str:
     return words.regions(number)
 
 
+@register.filter
+def reports(number: int) -> str:
+    """A number of reports, with the word."""
+    return words.reports(number)
+
+
 @register.simple_tag
 def counted(down: int, working: int) -> str:
     """How many reports said that it was down, and that it works again."""

@@ -406,3 +406,50 @@ def test_where_no_region_was_part_of_it_no_line_of_zeros_stands(client: Client, 
     assert "About" not in head
     assert not re.search(r"(?<!\d)0 ", head)
     assert "We counted no reports that it was down." in head
+
+
+def test_one_report_is_in_the_singular(client: Client, outage: str) -> None:
+    from reports.models import Evidence
+
+    row = RegionalOutage.objects.get(incident__ref=PAST_REF)
+    Evidence.objects.create(
+        incident=row.incident,
+        region=row.region,
+        decision="opened",
+        decided_at=row.detected_at,
+        observed=1,
+        expected=0.3,
+        log10_p=-8.0,
+        threshold=-7.5,
+        window_minutes=30,
+        window_end_at=row.detected_at,
+        level="region",
+        rule="cell",
+        baseline_version="scene-1",
+        detector_version="scene",
+    )
+    snapshots.forget()
+    page = words_of(text(client, f"/incidents/{PAST_REF}/"))
+    assert "1 report within 30 minutes, where 0.3 were expected." in page
+    assert not re.search(r"(?<!\d)1 reports", page)
+    head = the_head(client, outage)
+    assert re.search(r"We counted [\d,]+ reports that it was down, and [\d,]+ that it worked again\.", head)
+
+
+def test_the_strips_draw_every_state_over_a_hatched_ground(client: Client, outage: str) -> None:
+    html = text(client, f"/incidents/{outage}/")
+    strip = html[html.index('class="strip"') :]
+    strip = strip[: strip.index("</svg>")]
+    assert set(re.findall(r"fill-(\w+)", strip)) == {"down", "recovering", "restored", "unknown", "normal"}
+    groups = re.findall(r'<span class="group-course".*?</svg>', html)
+    assert len(groups) == 5
+    assert all("fill-normal" in group for group in groups)
+
+
+def test_how_to_drag_is_said_only_where_something_can_be_dragged(client: Client, outage: str) -> None:
+    html = text(client, f"/incidents/{outage}/")
+    said = re.search(r"<span([^>]*)>Drag it,", html)
+    assert said
+    assert "script-only" in said[1]
+    assert "When the incident opened" not in html
+    assert "As last checked" in html
