@@ -90,8 +90,10 @@ def course(history: IncidentHistory, outages: Sequence[RegionalOutageStatus], *,
     rows = _rows(history, outages, changes, shown)
     # The last part may reach beyond the end, where the plot is cut.
     number = math.ceil(width / step)
-    layers = charts.shares(living, changes, history.start, history.start + number * step * MINUTE, parts=number)
-    paths = charts.stack([layers[state] for state in charts.STATES[:4]], width=number * step)
+    # Regions of which nobody knows the people still have their states.
+    weights = living if any(living.values()) else dict.fromkeys(living, 1.0)
+    layers = charts.shares(weights, changes, history.start, history.start + number * step * MINUTE, parts=number)
+    paths = charts.stack([layers[state] for state in charts.STATES], width=number * step)
     people: dict[str, float] = defaultdict(float)
     for code, population in living.items():
         people[charts.state_at(changes[code], shown)] += population

@@ -159,7 +159,7 @@ def _group(
         history.start + number * step * MINUTE,
         parts=number,
     )
-    paths = charts.stack_steps([shares[state] for state in charts.STATES[:4]], width=number * step)
+    paths = charts.stack_steps([shares[state] for state in charts.STATES], width=number * step)
     states = [charts.state_at(changes.get(each, ()), at) for each in counted]
     return Group(
         code=code,

@@ -114,8 +114,11 @@ class Restoration:
     keys: tuple[Key, ...]
 
 
-def restoration(history: IncidentHistory) -> Restoration:
-    """How long after the beginning of the incident each region came back for good, as classes fit to the incident."""
+def restoration(history: IncidentHistory, *, over: bool = False) -> Restoration:
+    """How long after the beginning of the incident each region came back for good, as classes fit to the incident.
+
+    ``over``: nobody waits any more for those that are not back.
+    """
     onset = min((change.at for change in history.transitions), default=history.start)
     last = {code: changes[-1] for code, changes in course.by_region(history).items() if changes}
     minutes = {code: (at - onset) / MINUTE for code, (at, state) in last.items() if state in ("restored", "normal")}
@@ -130,7 +133,7 @@ def restoration(history: IncidentHistory) -> Restoration:
     present = set(fills.values())
     keys = [
         *(_restore_keys(breaks) if minutes else ()),
-        Key("not-back", _("not back yet")),
+        Key("not-back", words.state_name("down") if over else _("not back yet")),
         Key("few", _("too few reports to say")),
     ]
     return Restoration(fills, breaks, tuple(key for key in keys if key.fill.startswith("back-") or key.fill in present))

@@ -215,6 +215,26 @@ def regions(number: int) -> str:
     return ngettext("{n} region", "{n} regions", number).format(n=formats.number(number))
 
 
+def reports(number: int) -> str:
+    """``no reports``, ``1 report``, ``46,012 reports``."""
+    return ngettext("{n} report", "{n} reports", number).format(n=formats.number(number)) if number else _("no reports")
+
+
+def counted(down: int, working: int) -> str:
+    """How many said that it was down, and how many that it works again: the sentence of the article."""
+    sentence = (
+        _("We counted {reports} that it was down, and {working} that it worked again.")
+        if working
+        else _("We counted {reports} that it was down.")
+    )
+    return sentence.format(reports=reports(down), working=formats.number(working))
+
+
+def silence(number: int) -> str:
+    """From how many regions nothing can be told, as a sentence."""
+    return _("From {unknown} too little is heard to say.").format(unknown=regions(number))
+
+
 def _places(links: Sequence[RegionLink]) -> str:
     """Up to three by name; more of them as a number, with the country where it is one. A country is left out where
     parts of it are there."""
@@ -229,13 +249,30 @@ def _places(links: Sequence[RegionLink]) -> str:
     return _("{regions} of {country}").format(regions=regions(len(links)), country=place_name(country))
 
 
+def _unheard(incident: IncidentStatus) -> int:
+    """From how many of its regions too little is heard to say."""
+    counted = {link.code for link in parts((*incident.currently_affected, *incident.previously_affected))}
+    return sum(link.code in counted for link in incident.unheard)
+
+
+def incident_mark(incident: IncidentStatus) -> str:
+    """The state of the mark beside an incident: no tick where somebody was never heard, nor where it was no outage."""
+    if incident.review == "rejected":
+        return "normal"
+    if incident.review == "merged" or (incident.state == "resolved" and _unheard(incident)):
+        return "unknown"
+    return INCIDENT_MARKS[incident.state]
+
+
 def incident_verdict(incident: IncidentStatus, now: datetime) -> SafeString:
     """The whole incident in one sentence."""
     name = incident.service.name
     affected = (*incident.currently_affected, *incident.previously_affected)
     counted = {link.code for link in parts(affected)}
-    unheard = sum(link.code in counted for link in incident.unheard)
-    back = sum(link.code in counted for link in incident.previously_affected) - unheard
+    unheard = _unheard(incident)
+    back = sum(link.code in counted for link in incident.previously_affected)
+    if incident.state == "resolved":
+        back -= unheard
     onset = moment(incident.onset_at, now)
     if incident.review == "rejected":
         return format_html(_("Not an outage: an administrator rejected this report about {service}."), service=name)
@@ -246,11 +283,13 @@ def incident_verdict(incident: IncidentStatus, now: datetime) -> SafeString:
             _("{service} was down in {where} from {onset}."), service=name, where=_places(affected), onset=onset
         )
         known = (
-            _("It is back in {back}; from {unknown} too little is heard to say.")
+            _("It is back in {back}; from {unknown} too little is heard to say.").format(
+                back=regions(back), unknown=regions(unheard)
+            )
             if back
-            else _("From {unknown} too little is heard to say.")
+            else silence(unheard)
         )
-        return format_html("{} {}", was, format_html(known, back=regions(back), unknown=regions(unheard)))
+        return format_html("{} {}", was, known)
     if incident.state == "resolved" and incident.resolved_at:
         return format_html(
             _("{service} was down in {where} from {onset}, and back everywhere by {resolved}."),
@@ -258,8 +297,17 @@ def incident_verdict(incident: IncidentStatus, now: datetime) -> SafeString:
             where=_places(affected),
             onset=onset,
             # The day of the onset need not be named twice.
-            resolved=moment(incident.resolved_at, incident.onset_at),
+            resolved=moment(incident.back_at or incident.resolved_at, incident.onset_at),
         )
+    sentence = _going_on(incident, back, silent=0 < unheard == len(counted), now=now)
+    # Silence is neither down nor back: left out, it would be taken for one of the two.
+    return format_html("{} {}", sentence, silence(unheard)) if unheard else sentence
+
+
+def _going_on(incident: IncidentStatus, back: int, *, silent: bool, now: datetime) -> SafeString:
+    """One that is not over: ``back`` of its regions are; ``silent`` where nothing is heard from any of them."""
+    name, onset = incident.service.name, moment(incident.onset_at, now)
+    affected = (*incident.currently_affected, *incident.previously_affected)
     if back and not incident.currently_affected:
         return format_html(
             _("{service} went down in {where} from {onset}; all are back, and we go on watching."),
@@ -281,7 +329,12 @@ def incident_verdict(incident: IncidentStatus, now: datetime) -> SafeString:
             back=formats.number(back),
         )
     return format_html(
-        _("{service} is down in {where} since {onset}."), service=name, where=_places(affected), onset=onset
+        _("{service} was down in {where} from {onset}.")
+        if silent
+        else _("{service} is down in {where} since {onset}."),
+        service=name,
+        where=_places(affected),
+        onset=onset,
     )
 
 

@@ -19,7 +19,7 @@ from frontend.charts import SIDE, STATES
 from frontend.course import Row
 from frontend.languages import Choices, choices
 from reports import formats, status
-from reports.status.answers import CountryState, EvidenceFigures, RegionLink
+from reports.status.answers import CountryState, EvidenceFigures, IncidentStatus, RegionLink
 
 register = template.Library()
 
@@ -42,6 +42,12 @@ def mark(state: str) -> SafeString:
         state,
         SafeString(_SHAPES.get(state, _SHAPES["unknown"])),
     )
+
+
+@register.filter
+def mark_of(incident: IncidentStatus) -> str:
+    """The state of the mark that stands beside an incident."""
+    return words.incident_mark(incident)
 
 
 @register.simple_tag(takes_context=True)
@@ -225,6 +231,24 @@ def place(link: RegionLink) -> str:
 def regions(number: int) -> str:
     """A number of regions."""
     return words.regions(number)
+
+
+@register.filter
+def reports(number: int) -> str:
+    """A number of reports, with the word."""
+    return words.reports(number)
+
+
+@register.simple_tag
+def counted(down: int, working: int) -> str:
+    """How many reports said that it was down, and that it works again."""
+    return words.counted(down, working)
+
+
+@register.filter
+def silence(number: int) -> str:
+    """From how many regions nothing can be told."""
+    return words.silence(number)
 
 
 @register.simple_tag

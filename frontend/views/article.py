@@ -72,7 +72,7 @@ def _linked_data(told: Article, incident: IncidentStatus, address: str) -> SafeS
         "@type": "Event",
         "name": told.headline.text,
         "startDate": words.utc(told.began_at),
-        **({"endDate": words.utc(incident.resolved_at)} if incident.resolved_at else {}),
+        **({"endDate": words.utc(incident.back_at)} if incident.back_at else {}),
     }
     body = {
         "@context": "https://schema.org",

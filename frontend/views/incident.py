@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import cast
 
@@ -103,15 +103,23 @@ def incident(request: HttpRequest, ref: str) -> HttpResponseBase:
     found, history = found_incident(ref, now)
     wanted = asked(request)
     template, context_of = PARTS.get(wanted.part, ("frontend/incident.html", _whole))
-    large = len(history.regions) > MANY_REGIONS
+    large, over = len(history.regions) > MANY_REGIONS, found.state == "resolved"
     return page(
         request,
         template,
-        {"incident": found, "asked": wanted, "part": wanted.part, **context_of(request, found, history, wanted, now)},
+        {
+            "incident": found,
+            "over": over,
+            # It was none, or is told elsewhere: its figures are nobody's facts.
+            "told_here": found.review not in ("rejected", "merged"),
+            "asked": wanted,
+            "part": wanted.part,
+            **context_of(request, found, history, wanted, now),
+        },
         now=now,
         live="frontend/_incident_live.html",
-        refresh_seconds=300 if found.resolved_at else 20 if large else 10,
-        replay_seconds=300 if found.resolved_at else 8 if large else 3,
+        refresh_seconds=300 if over else 20 if large else 10,
+        replay_seconds=300 if over else 8 if large else 3,
     )
 
 
@@ -125,7 +133,7 @@ def _whole(
     series = status.incident_chart(found.ref, now=now)
     shown = course.course(history, outages, at=wanted.at)
     lines = status.incident_timeline(found.ref)
-    chosen = moments.moments(history, over=found.resolved_at is not None)
+    chosen = moments.moments(history, over=found.state == "resolved")
     return {
         "verdict": words.incident_verdict(found, now),
         "confidence_basis": calibration.basis(found.confidence),
@@ -133,15 +141,13 @@ def _whole(
         "chart": counts.chart(series) if series else None,
         "chapters": chapters.chapters(lines),
         "affected_people": sum(own_people(history.regions, elsewhere=history.told_elsewhere).values()),
-        "still_affected": len(parts(found.currently_affected)),
-        "silent": all(outage.state == "unknown" for outage in outages if not outage.restored_at),
-        "last_restored": _last_restored(found, outages),
+        "standing": _standing(outages, over=found.state == "resolved"),
         "map_files": maps.files(link.code for link in history.regions),
         "moments": chosen,
         "moments_version": status.digest(chosen),
         "history_version": history.version,
         "small_size": drawings.small_size(mapped(history)),
-        "map_modes": _map_modes(history, wanted),
+        "map_modes": _map_modes(found, history, wanted),
         "drawing_query": f"mode={wanted.mode}&t={words.utc(shown.at)}",
         "page_words": words_for_scripts(),
         "states": charts.STATES,
@@ -199,14 +205,14 @@ PARTS: Mapping[str, tuple[str, Callable[..., Context]]] = {
 }
 
 
-def _map_modes(history: IncidentHistory, wanted: Asked) -> list[dict[str, object]]:
+def _map_modes(found: IncidentStatus, history: IncidentHistory, wanted: Asked) -> list[dict[str, object]]:
     """The modes of the map: the word, the name, whether it is chosen, and the legend (the states have their own)."""
     names = {
         "state": _("State"),
         "rate": _("Reports against the usual"),
         "restore": _("Time until it was back"),
     }
-    restoration = modes.restoration(history)
+    restoration = modes.restoration(history, over=found.state == "resolved")
     keys = {"state": (), "rate": modes.rate_keys(), "restore": restoration.keys}
     return [
         {
@@ -246,7 +252,21 @@ def words_for_scripts() -> str:
     )
 
 
-def _last_restored(found: IncidentStatus, outages: Sequence[RegionalOutageStatus]) -> datetime | None:
-    if found.currently_affected:
-        return None
-    return max((outage.restored_at for outage in outages if outage.restored_at), default=None)
+@dataclass(frozen=True)
+class Standing:
+    """How far the restoration is: regions that are ``out`` (down or coming back) and ``silent``, the last return known.
+
+    As everywhere, a country beside its parts is not counted. Of what is over, whoever is not back is silent.
+    """
+
+    out: int
+    silent: int
+    last_back: datetime | None
+
+
+def _standing(outages: Sequence[RegionalOutageStatus], *, over: bool) -> Standing:
+    counted = {link.code for link in parts([outage.region for outage in outages])}
+    chosen = [outage for outage in outages if outage.region.code in counted]
+    backs = [outage.restored_at for outage in chosen if outage.restored_at]
+    out = 0 if over else sum(outage.state in ("down", "recovering") for outage in chosen)
+    return Standing(out=out, silent=len(chosen) - len(backs) - out, last_back=max(backs, default=None))

@@ -85,7 +85,7 @@ def incident_map(request: HttpRequest, ref: str) -> HttpResponseBase:
 def incident_moments(request: HttpRequest, ref: str) -> HttpResponseBase:
     """Small maps of the instants that tell the course, in one SVG: each is a view of it, ``#m0``, ``#m1``, ..."""
     found, course_of = found_incident(ref, clock.now())
-    chosen = moments.moments(course_of, over=found.resolved_at is not None)
+    chosen = moments.moments(course_of, over=found.state == "resolved")
     small = drawings.draw_small_maps(
         [course.map_states(course_of, moment.at) for moment in chosen],
         theme=request.GET.get("theme", "light"),

@@ -57,11 +57,12 @@ def incident(_request: HttpRequest, ref: str) -> HttpResponseBase:
     if found is None or history is None:
         raise Http404
     at = history.end
-    if found.resolved_at and found.first_restored_at:
+    over = found.state == "resolved"
+    if over and found.first_restored_at:
         # As long as nothing had come back.
         at = max(found.first_restored_at - MINUTE, history.start)
     with previews.writable():
-        note = _then(at) if found.resolved_at else _as_of(now)
+        note = _then(at) if over else _as_of(now)
         return _png(_plain(words.incident_verdict(found, now)), note, course.map_states(history, at))
 
 

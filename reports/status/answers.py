@@ -275,7 +275,7 @@ class IncidentStatus:
     first_restored_at: datetime | None
     resolved_at: datetime | None
     duration: timedelta | None
-    """From onset to resolution; ``None`` while open."""
+    """From onset to resolution, which may only wait for silent regions; ``None`` while open. See :attr:`lasted`."""
     reports: int
     working: int
     currently_affected: tuple[RegionLink, ...]
@@ -291,9 +291,16 @@ class IncidentStatus:
     """People living in its regions, those that are back included (estimates); nobody twice."""
     split_from: str | None = None
     unheard: tuple[RegionLink, ...] = ()
-    """Of one that is over: the regions that nobody knows to be back."""
+    """From which too little is heard to say; of one that is over, all that nobody knows to be back."""
+    back_at: datetime | None = None
+    """Of one that is over: when the last region was back that we can tell of; ``None`` where of none."""
     told_elsewhere: tuple[RegionLink, ...] = ()
     """Regions that were split off and are another's: who lives there is not among the people of this one."""
+
+    @property
+    def lasted(self) -> timedelta | None:
+        """How long it was, as far as that is known: what pages and the article say."""
+        return max(self.back_at - self.onset_at, timedelta(0)) if self.back_at else None
 
 
 @dataclass(frozen=True)
@@ -430,7 +437,8 @@ class IncidentHistory:
     """What the map's slider moves over: every change of state of every region, in order, and the regions' names.
 
     ``start`` lies a little before the onset, so that the first picture is an ordinary one; ``end`` is the resolution,
-    or now. ``covered`` are the regions on a map that take their state from a region above.
+    or when it was rejected or merged, or now. ``covered`` are the regions on a map that take their state from a region
+    above.
     """
 
     ref: str

@@ -11,7 +11,7 @@ import numpy as np
 from reports import clock, counts, formats
 from reports.incidents import kinship, timeline
 from reports.models import Evidence, Incident, Region, RegionalOutage, Statement, TimelineEntry
-from reports.status import catalogue, figures, outages, shares, snapshots
+from reports.status import catalogue, figures, nesting, outages, shares, snapshots
 from reports.status.answers import (
     Cover,
     EvidenceFigures,
@@ -75,6 +75,9 @@ def _told(
     regions = [outage for outage in row.regions.all() if not outage.withdrawn_at]
     state = outages.state_of(row, (outage.state for outage in regions))
     restored = [outage.restored_at for outage in regions if outage.restored_at]
+    # A country is back when its parts are: told is, as in the article, of the smallest regions.
+    smallest = {link.code for link in nesting.parts([_link(outage) for outage in regions])}
+    backs = [outage.restored_at for outage in regions if outage.restored_at and outage.region_code in smallest]
     others = (
         [other for other in row.group.incidents.all() if other.pk != row.pk and not other.rejected_at]
         if row.group
@@ -112,7 +115,12 @@ def _told(
         statements=tuple(_statement(statement) for statement in said),
         group_incidents=tuple(sorted(other.ref for other in others)),
         people_reached=shares.people((outage.region_code for outage in shares.counted_rows(row)), elsewhere),
-        unheard=tuple(_link(outage) for outage in previous if not outage.restored_at),
+        unheard=tuple(
+            _link(outage)
+            for outage in regions
+            if (not outage.restored_at if state == "resolved" else outage.state == "unknown")
+        ),
+        back_at=max(backs, default=None) if row.resolved_at else None,
         told_elsewhere=_links(elsewhere),
     )
 
@@ -389,13 +397,15 @@ def _incident_history(ref: str, now: datetime) -> IncidentHistory | None:
             regions.append(_link(outage))
             transitions += [Transition(region=outage.region_code, at=at, state=state) for at, state in history]
     transitions.sort(key=lambda change: (change.at, change.region))
+    # What was merged while it went on is never resolved, and what became of it is told elsewhere.
+    ended_at = shares.ended_at(row)
     statements = tuple(_statement(statement) for statement in _said([row.pk])[row.pk])
     elsewhere = _links(shares.elsewhere(row, shares.families([row])))
     return IncidentHistory(
         ref=row.ref,
-        version=snapshots.digest(transitions, statements, row.resolved_at, elsewhere),
+        version=snapshots.digest(transitions, statements, ended_at, elsewhere),
         start=row.onset_at - BEFORE_ONSET,
-        end=row.resolved_at or max(clock.instant_of(clock.minute_of(now)), row.detected_at),
+        end=ended_at or max(clock.instant_of(clock.minute_of(now)), row.detected_at),
         regions=tuple(regions),
         transitions=tuple(transitions),
         statements=statements,

@@ -14,7 +14,7 @@ from reports.detection.decisions import FloatArray
 from reports.models import Evidence, Incident
 from reports.status import catalogue, figures, snapshots
 from reports.status.answers import CountSeries
-from reports.status.shares import span, watched_until
+from reports.status.shares import ended_at, span, watched_until
 
 MINUTE = timedelta(minutes=1)
 BEFORE = timedelta(hours=2)
@@ -87,7 +87,7 @@ def _series(entry: catalogue.Entry, region: int, *, first: int, last: int, step:
 
 
 def incident_chart(ref: str, *, now: datetime, region: str = "001") -> CountSeries | None:
-    """The counts around an incident: from two hours before its onset to an hour after its resolution, or to now.
+    """The counts around an incident: from two hours before its onset to an hour after its end, or to now.
 
     The step is a minute, and more where it lasted long. ``None`` for an unknown ref or region.
     """
@@ -101,7 +101,9 @@ def _chart(ref: str, region: str, now: datetime) -> CountSeries | None:
     if row is None or index is None:
         return None
     first = clock.minute_of(row.onset_at - BEFORE)
-    last = clock.minute_of(min(row.resolved_at + AFTER, now) if row.resolved_at else now)
+    # What was merged or rejected while it went on is never resolved.
+    ended = ended_at(row)
+    last = clock.minute_of(min(ended + AFTER, now) if ended else now)
     last = max(last, first + 1)
     step = max(1, -(-(last - first) // CHART_STEPS))
     entry = catalogue.catalogue().by_id[row.service_id]

@@ -49,9 +49,14 @@ def watched_until() -> datetime:
     return minute + timedelta(minutes=1) if minute else datetime(1970, 1, 1, tzinfo=UTC)
 
 
+def ended_at(row: Incident) -> datetime | None:
+    """When the incident was resolved, or else rejected or merged; ``None`` while it goes on."""
+    return row.resolved_at or row.rejected_at or row.merged_at
+
+
 def span(row: Incident) -> tuple[int, int]:
     """The minutes ``[start, end)`` that the incident lasted, or has lasted so far."""
-    end = max(row.resolved_at or row.rejected_at or row.merged_at or watched_until(), row.onset_at)
+    end = max(ended_at(row) or watched_until(), row.onset_at)
     return clock.minute_of(row.onset_at), -(-int(end.timestamp()) // 60)
 
 

@@ -20,7 +20,9 @@ from reports.incidents.timeline import EntryKind
 from reports.models import Incident, Region, RegionalOutage
 from reports.status import snapshots
 from tests.frontend import wide
+from tests.frontend.scene import PAST_REF
 
+NOT_BACK = {"restored_at": None, "restored_low": None, "restored_high": None, "declared_at": None, "basis": ""}
 SVG = "{http://www.w3.org/2000/svg}"
 
 
@@ -167,7 +169,7 @@ def test_a_region_says_its_own_sentence(client: Client, outage: str) -> None:
 def test_one_of_several_is_back_in_the_singular(client: Client, outage: str) -> None:
     kept = RegionalOutage.objects.filter(region_code="US-CA", incident__ref=outage)
     others = RegionalOutage.objects.filter(incident__ref=outage).exclude(pk__in=kept)
-    others.update(restored_at=None, restored_low=None, restored_high=None, declared_at=None, basis="")
+    others.update(**NOT_BACK)
     snapshots.forget()
     html = text(client, f"/incidents/{outage}/")
     assert re.search(r"; 1 of them is back\.", words_of(html[html.index("<h1>") : html.index("</h1>")]))
@@ -280,8 +282,6 @@ def test_the_pieces_of_the_page_are_light(client: Client, outage: str) -> None:
 
 
 def test_where_nobody_was_heard_at_the_end_it_is_not_called_back(client: Client, outage: str) -> None:
-    from tests.frontend.scene import PAST_REF
-
     def headline() -> str:
         snapshots.forget()
         found = re.search(r"<h1.*?</h1>", text(client, f"/incidents/{PAST_REF}/"), re.DOTALL)
@@ -290,10 +290,166 @@ def test_where_nobody_was_heard_at_the_end_it_is_not_called_back(client: Client,
 
     assert "and back everywhere by" in headline()
     whole = RegionalOutage.objects.get(incident__ref=PAST_REF)
-    silent = {"restored_at": None, "restored_low": None, "restored_high": None, "declared_at": None, "basis": ""}
-    RegionalOutage.objects.filter(pk=whole.pk).update(**silent, unknown_at=whole.declared_at)
+    RegionalOutage.objects.filter(pk=whole.pk).update(**NOT_BACK, unknown_at=whole.declared_at)
     assert headline().endswith("UTC. From 1 region too little is heard to say.")
     whole.pk, whole.region_code, whole.region_name = None, "ES", "Spain"
     whole.region = Region.objects.get(code="ES")
     whole.save()
     assert "It is back in 1 region; from 1 region too little is heard to say." in headline()
+
+
+def the_head(client: Client, ref: str) -> str:
+    """Headline and facts of the page as they read."""
+    snapshots.forget()
+    html = text(client, f"/incidents/{ref}/")
+    return words_of(html[html.index("<h1") : html.index("data-course data-mode")])
+
+
+def test_silent_regions_are_neither_down_nor_back(client: Client, outage: str) -> None:
+    rows = RegionalOutage.objects.filter(incident__ref=outage)
+    silent = rows.filter(restored_at=None).exclude(unknown_at=None).count()
+    out = rows.filter(restored_at=None, unknown_at=None).count()
+    back = rows.exclude(restored_at=None).count()
+    assert min(silent, out, back) > 1
+    page = the_head(client, outage)
+    heard = f"From {silent} regions too little is heard to say."
+    assert f"; {back} of them are back. {heard}" in page
+    assert f"Last region back{out} regions still affected{heard}" in page
+    # Nobody is known to be down any more: that is no return.
+    rows.filter(restored_at=None).update(unknown_at=clock.now() - timedelta(minutes=3))
+    assert f"Last region backToo few reports to say{silent + out} regions" in the_head(client, outage)
+    rows.update(**NOT_BACK, unknown_at=clock.now() - timedelta(minutes=3))
+    page = the_head(client, outage)
+    assert " is down in " not in page
+    assert f"From {silent + out + back} regions too little is heard to say." in page
+
+
+def test_the_last_return_known_is_not_called_the_last(client: Client, outage: str) -> None:
+    rows = RegionalOutage.objects.filter(incident__ref=outage)
+    silent = rows.filter(restored_at=None).count()
+    rows.filter(restored_at=None).update(unknown_at=clock.now() - timedelta(minutes=3))
+    Incident.objects.filter(ref=outage).update(resolved_at=clock.now())
+    page = the_head(client, outage)
+    assert re.search(rf"Last known back\S.*? UTCafter .*?From {silent} regions too little is heard to say\.", page)
+    assert "Last region back" not in page
+    rows.update(**NOT_BACK, unknown_at=clock.now() - timedelta(minutes=3))
+    page = the_head(client, outage)
+    assert "First region backnot that we know" in page
+    assert f"Last region backToo few reports to say{rows.count()} regions" in page
+    assert not re.search(r"(?<!\d)0 regions", page)
+
+
+def test_how_long_it_was_is_the_same_everywhere_and_no_wait_for_the_silent(client: Client, outage: str) -> None:
+    incident = Incident.objects.select_related("service__provider").get(ref=PAST_REF)
+    row = RegionalOutage.objects.get(incident=incident)
+    assert row.restored_at is not None
+    assert incident.resolved_at is not None
+    assert row.restored_at < incident.resolved_at
+    service, provider = incident.service.slug, incident.service.provider.slug
+
+    def told(address: str) -> str:
+        """What a page says of the incident: the element that leads to it, with its mark."""
+        snapshots.forget()
+        html = text(client, address)
+        at = html.index(f"/incidents/{PAST_REF}/")
+        row_at = max(html.rindex(edge, 0, at) for edge in ("<li>", "<tr>") if edge in html[:at])
+        return html[row_at : html.index("</li>" if html[row_at:].startswith("<li>") else "</tr>", at)]
+
+    lists = {
+        address: told(address) for address in ("/", f"/services/{service}/", f"/providers/{provider}/", "/incidents/")
+    }
+    for address, line in lists.items():
+        assert "2 h" in line, address
+        assert "15 min" not in words_of(line), address
+        assert "mark-restored" in line, address
+    assert "back everywhere by" in told("/incidents/")
+    assert f'by <time datetime="{row.restored_at:%Y-%m-%dT%H:%M:%SZ}"' in told("/incidents/")
+
+    another = {"incident": incident, "detected_at": row.detected_at, "onset_at": row.onset_at}
+    spain = Region.objects.get(code="ES")
+    RegionalOutage.objects.create(
+        region=spain, region_code="ES", region_name="Spain", unknown_at=incident.resolved_at, **another
+    )
+    for address in lists:
+        line = told(address)
+        assert "2 h" in line, address
+        assert "mark-unknown" in line, address
+        assert "mark-restored" not in line, address
+
+    RegionalOutage.objects.filter(pk=row.pk).update(**NOT_BACK, unknown_at=incident.resolved_at)
+    for address in lists:
+        line = told(address)
+        assert not re.search(r"\d h\b", words_of(line)), address
+        assert "mark-unknown" in line, address
+        assert "oo few reports to say" in line or "too little is heard to say" in line, address
+
+
+@pytest.mark.parametrize("closed", ["merged_at", "rejected_at"])
+def test_what_is_told_elsewhere_or_was_none_has_no_facts_and_waits_for_nothing(
+    client: Client, outage: str, closed: str
+) -> None:
+    Incident.objects.filter(ref=outage).update(**{closed: clock.now()}, confirmed_at=None)
+    head = the_head(client, outage)
+    for said in ("Confidence that", "Provider acknowledged", "people live in", "Last region back", "so far"):
+        assert said not in head, said
+    assert re.search(r"We counted [\d,]+ reports that it was down", head)
+    assert "The whole of it as an article" in head
+    page = words_of(text(client, f"/incidents/{outage}/?all=1"))
+    for said in ("So far", "not back yet", "not yet", "none back yet"):
+        assert said not in page, said
+    assert "At the end" in page
+
+
+def test_where_no_region_was_part_of_it_no_line_of_zeros_stands(client: Client, outage: str) -> None:
+    RegionalOutage.objects.filter(incident__ref=PAST_REF).update(withdrawn_at=clock.now())
+    head = the_head(client, PAST_REF)
+    assert "About" not in head
+    assert not re.search(r"(?<!\d)0 ", head)
+    assert "We counted no reports that it was down." in head
+
+
+def test_one_report_is_in_the_singular(client: Client, outage: str) -> None:
+    from reports.models import Evidence
+
+    row = RegionalOutage.objects.get(incident__ref=PAST_REF)
+    Evidence.objects.create(
+        incident=row.incident,
+        region=row.region,
+        decision="opened",
+        decided_at=row.detected_at,
+        observed=1,
+        expected=0.3,
+        log10_p=-8.0,
+        threshold=-7.5,
+        window_minutes=30,
+        window_end_at=row.detected_at,
+        level="region",
+        rule="cell",
+        baseline_version="scene-1",
+        detector_version="scene",
+    )
+    snapshots.forget()
+    page = words_of(text(client, f"/incidents/{PAST_REF}/"))
+    assert "1 report within 30 minutes, where 0.3 were expected." in page
+    assert not re.search(r"(?<!\d)1 reports", page)
+    head = the_head(client, outage)
+    assert re.search(r"We counted [\d,]+ reports that it was down, and [\d,]+ that it worked again\.", head)
+
+
+def test_the_strips_draw_every_state_over_a_hatched_ground(client: Client, outage: str) -> None:
+    html = text(client, f"/incidents/{outage}/")
+    strip = html[html.index('class="strip"') :]
+    strip = strip[: strip.index("</svg>")]
+    assert set(re.findall(r"fill-(\w+)", strip)) == {"down", "recovering", "restored", "unknown", "normal"}
+    groups = re.findall(r'<span class="group-course".*?</svg>', html)
+    assert len(groups) == 5
+    assert all("fill-normal" in group for group in groups)
+
+
+def test_how_to_drag_is_said_only_where_something_can_be_dragged(client: Client, outage: str) -> None:
+    html = text(client, f"/incidents/{outage}/")
+    said = re.search(r"<span([^>]*)>Drag it,", html)
+    assert said
+    assert "script-only" in said[1]
+    assert "When the incident opened" not in html
+    assert "As last checked" in html

@@ -155,8 +155,9 @@ def test_a_staggered_outage_tells_first_and_last_region_people_and_what_stayed_s
     assert text(found, "setbacks") == (
         "In São Paulo it seemed to be back at 19:10 UTC, and was down again at 19:25 UTC."
     )
-    assert "It was shortest in England (1 hour 18 minutes) and longest in Scotland (1 hour 50 minutes)." in text(
-        found, "duration"
+    assert text(found, "duration").endswith(
+        "Half of the regions were back within 1 hour 40 minutes of going down. Where we know when it came back, it was"
+        " shortest in England (1 hour 18 minutes) and longest in Scotland (1 hour 50 minutes)."
     )
     assert text(found, "unknown").startswith("Too few reports came from Rio de Janeiro to say when it was back there.")
     assert "Facebook: no reports, against 7.5 usually." in text(found, "meanwhile")
@@ -176,6 +177,31 @@ def test_an_outage_that_goes_on_says_so_far(world: World):
     assert text(found, "duration").startswith("So far it has lasted 1 hour 58 minutes.")
     assert "So far it is back for 36 % of the people affected." in text(found, "restoration")
     assert next(s.heading for s in found.sections if s.key == "meanwhile") == "What can be used meanwhile"
+
+
+def test_what_is_said_of_all_regions_is_true_of_those_that_are_not_back(over: World):
+    incident = Incident.objects.get(ref=REF)
+    for code in ("GB-WLS", "GB-NIR", "US-CA", "US-NY"):
+        incident.regions.filter(region_code=code).delete()
+        take_down(incident, over.regions[code])
+    Incident.objects.filter(pk=incident.pk).update(resolved_at=None)
+    found = text(told(), "duration")
+    assert "Of the regions that are back, half were so within 1 hour 40 minutes of going down." in found
+    assert "Where it is back so far, it was shortest in England (1 hour 18 minutes) and longest in Scotland" in found
+    assert "half of their 90 % intervals are at most 8 minutes wide" in text(told(), "unknown")
+    # With five of eight back, half of all are: within what the fourth took.
+    for code, end in (("GB-WLS", "19:57"), ("GB-NIR", "19:58")):
+        incident.regions.filter(region_code=code).delete()
+        take_down(incident, over.regions[code], restored_at=at(end))
+    assert "Half of the regions were back within 1 hour 55 minutes of going down." in text(told(), "duration")
+
+
+def test_where_all_are_back_the_longest_is_the_longest_of_all(over: World):
+    incident = Incident.objects.get(ref=REF)
+    incident.regions.filter(region_code="BR-RJ").delete()
+    take_down(incident, over.regions["BR-RJ"], onset_at=at("18:12"), restored_at=at("19:40"))
+    found = text(told(), "duration")
+    assert "It was shortest in England (1 hour 18 minutes) and longest in Scotland (1 hour 50 minutes)." in found
 
 
 def test_a_rejected_incident_is_said_to_be_none_and_why(short: World, duty: User):

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from reports import status
-from reports.models import Kind
+from reports.models import Incident, Kind
 from reports.status import snapshots
 from reports.status.answers import IncidentHistory, IncidentStatus
 from tests.status.making import (
@@ -99,6 +99,37 @@ def test_the_state_of_an_incident_follows_its_regions(world: World):
     states.append(told().state)
     assert states == ["open", "recovering", "open", "resolved"]
     assert told().duration == timedelta(minutes=88)
+
+
+def test_how_long_it_lasted_does_not_wait_for_the_silent(world: World):
+    watch()
+    incident = open_incident(world.whatsapp, resolved_at=at("19:30"))
+    # A country beside its parts is counted nowhere.
+    take_down(incident, world.regions["GB"], restored_at=at("19:20"))
+    england = take_down(incident, world.regions["GB-ENG"], restored_at=at("19:02"))
+    take_down(incident, world.regions["BR-SP"], unknown_at=at("19:30"))
+    found = told()
+    assert (found.back_at, found.lasted) == (at("19:02"), timedelta(hours=1))
+    assert found.duration == timedelta(minutes=88)
+    england.delete()
+    incident.regions.filter(region_code="GB").delete()
+    snapshots.forget()
+    assert (told().back_at, told().lasted, told().duration) == (None, None, timedelta(minutes=88))
+
+
+@pytest.mark.parametrize("closed", ["merged_at", "rejected_at"])
+def test_what_was_merged_or_rejected_while_it_went_on_ends_there(world: World, closed: str):
+    watch()
+    incident = open_incident(world.whatsapp)
+    Incident.objects.filter(pk=incident.pk).update(**{closed: at("19:10")})
+    take_down(incident, world.regions["GB-ENG"])
+    later = NOW + timedelta(days=40)
+    history = status.incident_history(incident.ref, now=later)
+    chart = status.incident_chart(incident.ref, now=later)
+    assert history is not None
+    assert chart is not None
+    assert history.end == at("19:10")
+    assert chart.start + len(chart.reports) * chart.step == at("20:10")
 
 
 def test_a_denial_acknowledges_nothing(world: World):

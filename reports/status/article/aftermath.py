@@ -12,7 +12,7 @@ from django.utils.translation import ngettext
 from reports.models import Statement
 from reports.status.answers import RegionalOutageStatus
 from reports.status.article import wording
-from reports.status.article.facts import InCountry, Window, length, middle
+from reports.status.article.facts import InCountry, Window, half_back, length, middle
 from reports.status.article.pieces import Paragraph, Part, Section, Sentence, joined
 from reports.status.article.story import Story, section
 
@@ -231,16 +231,27 @@ def _duration(story: Story) -> Iterator[Sentence]:
             length=wording.length(end - incident.onset_at, source),
         )
     if len(restored) > 2:
+        # Half of all: whoever is not back, or was never heard, was down for longer than any of these as far as we know.
+        half = half_back(facts.regions)
         yield story.say(
-            _("Half of the regions were back within {length} of going down."),
-            length=wording.length(middle(restored, length), sources.regions),
+            _("Half of the regions were back within {length} of going down.")
+            if half is not None
+            else _("Of the regions that are back, half were so within {length} of going down."),
+            length=wording.length(middle(restored, length) if half is None else half, sources.regions),
         )
     if len(restored) > 1:
         dated = [row for row in facts.dated if row.restored_at] or restored
         shortest, longest = min(dated, key=length), max(dated, key=length)
         if length(shortest) != length(longest):
             yield story.say(
-                _("It was shortest in {least} ({short}) and longest in {most} ({long})."),
+                _("It was shortest in {least} ({short}) and longest in {most} ({long}).")
+                if len(restored) == len(facts.regions)
+                else _(
+                    "Where we know when it came back, it was shortest in {least} ({short}) and longest in {most}"
+                    " ({long})."
+                )
+                if facts.over
+                else _("Where it is back so far, it was shortest in {least} ({short}) and longest in {most} ({long})."),
                 least=story.place(shortest),
                 short=wording.length(length(shortest), sources.region(shortest)),
                 most=story.place(longest),
@@ -275,7 +286,7 @@ def _silent(story: Story) -> Iterator[Sentence]:
     if len(rows) > 2:
         widest = max(rows, key=_width)
         yield story.say(
-            _("Times of restoration are estimates: in half of the regions the 90 % interval is at most {middle} wide."),
+            _("Times of restoration are estimates: half of their 90 % intervals are at most {middle} wide."),
             middle=wording.length(middle(rows, _width), sources.regions),
         )
         yield story.say(

@@ -216,6 +216,13 @@ def middle(rows: Sequence[RegionalOutageStatus], key: Callable[[RegionalOutageSt
     return median_low([key(row) for row in rows])
 
 
+def half_back(rows: Sequence[RegionalOutageStatus]) -> timedelta | None:
+    """Within how long half of all ``rows`` are known to have been back; ``None`` where fewer than half are."""
+    lengths = sorted(length(row) for row in rows if row.restored_at)
+    half = -(-len(rows) // 2)
+    return lengths[half - 1] if half and len(lengths) >= half else None
+
+
 def incident_problems(ref: str) -> Problems | None:
     """What people in the incident's regions said fails while it lasted; ``None`` for an unknown ref."""
 
