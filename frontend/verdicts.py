@@ -97,9 +97,10 @@ def _countries(found: ServiceStatus, state: str) -> str:
     there = [each for each in found.countries if each.state == state]
     if len(there) == 1 and len(found.countries) == 1:
         (country,) = there
-        rows = [each.region for each in (*found.down, *found.restored) if each.state == state]
+        known = [each for each in (*found.down, *found.restored) if each.region.kind != "world"]
+        rows = [each.region for each in known if each.state == state]
         if rows and country.region not in rows:
-            return _some_of(country.region, rows)
+            return _some_of(country.region, rows, alike=len(rows) == len(known))
     return _some([place_name(each.region) for each in there])
 
 
@@ -113,12 +114,15 @@ def _some(countries: Sequence[str]) -> str:
     )
 
 
-def _some_of(area: RegionLink, links: Iterable[RegionLink]) -> str:
-    """``Gujarat, Maharashtra and 6 more parts of India``: the smallest ones decided on, those of most people first; the
-    area itself where most of its people live in them.
+def _some_of(area: RegionLink, links: Iterable[RegionLink], *, alike: bool) -> str:
+    """``Gujarat, Maharashtra and 6 more parts of India``: the smallest ones decided on, those of most people first.
+
+    The area itself where most of its people live in them and they are ``alike``: all that is known of it is in that
+    state. Else it would be down and back in one sentence.
     """
     links = parts(list(links))
-    if len(links) > 1 and sum(link.population or 0 for link in links) > MOST_PEOPLE * (area.population or 0) > 0:
+    most = sum(link.population or 0 for link in links) > MOST_PEOPLE * (area.population or 0) > 0
+    if alike and len(links) > 1 and most:
         return place_name(area)
     names = [place_name(link) for link in sorted(links, key=lambda link: -(link.population or 0))]
     left = len(names) - MOST_NAMED
@@ -137,14 +141,11 @@ def here_verdict(local: ServiceStatus, region: RegionLink, whole: ServiceStatus,
     known = (*local.down, *local.restored)
     own = next((state for state in known if state.region == region), None)
     inside = [state for state in known if state.region != region]
-    if own is None and inside:
-        return _parts_verdict(local, region, inside, now)
+    if inside:
+        return _parts_verdict(local, region, own, inside, now)
     state, at = (own.state, own.since) if own else (local.state, None)
-    back = _some_of(region, [each.region for each in inside if each.state == "restored"])
     if own is None and state == "unknown" and not whole.incident:
         sentence = _("We cannot say right now whether {service} works.")
-    elif state == "down" and at and back:
-        sentence = _("{service} is down in {region} since {since}, and back in {back}.")
     elif state == "down" and at:
         sentence = _("{service} is down in {region} since {since}.")
     elif state == "recovering":
@@ -161,29 +162,45 @@ def here_verdict(local: ServiceStatus, region: RegionLink, whole: ServiceStatus,
         sentence,
         service=local.link.name,
         region=place_name(region),
-        back=back,
         since=moment(at, now) if at else "",
         other=whole.echo_of.name if whole.echo_of else "",
     )
 
 
-def _parts_verdict(local: ServiceStatus, area: RegionLink, inside: Sequence[RegionState], now: datetime) -> SafeString:
-    """Of an area in which only parts were decided on."""
-    of = {state: [each for each in inside if each.state == state] for state in _STATES}
-    down, coming, back = (_some_of(area, [each.region for each in of[state]]) for state in _STATES)
-    since = min((each.since for each in of["down"] if each.since), default=None)
+def _parts_verdict(
+    local: ServiceStatus, area: RegionLink, own: RegionState | None, inside: Sequence[RegionState], now: datetime
+) -> SafeString:
+    """Of an area with parts that were decided on, and perhaps as a whole (``own``) too.
+
+    The worst is told first, whoever says it: a country that was found back says nothing against a part that is down.
+    """
+    of = {state: _in_state(inside, state) for state in (*_STATES, "unknown")}
+    whole = own.state if own else None
+    alike = {each.state for each in inside} | {whole or inside[0].state} == {inside[0].state}
+    down, coming, back, silent = (_some_of(area, [each.region for each in there], alike=alike) for there in of.values())
+    instants = [each.since for each in of["down"] if each.since]
     last = max((each.since for each in of["restored"] if each.since), default=None)
-    silent = any(each.state == "unknown" for each in inside)
     number = len(parts([each.region for each in of["restored"]]))
+    if own and whole == "down":
+        down, instants = place_name(area), [own.since] if own.since else []
+    elif own and whole == "recovering" and not down:
+        coming = place_name(area)
+    since = min(instants, default=None)
+    if whole == "restored" and (down or coming):
+        back = _("other parts of {country}").format(country=place_name(area))
     if down and back:
         sentence = _("{service} is down in {down} since {since}, and back in {back}.")
     elif down:
         sentence = _("{service} is down in {down} since {since}.")
     elif coming and back:
         sentence = _("{service} is coming back in {coming}, and is back in {back}.")
+    elif whole == "recovering":
+        sentence = _("{service} is coming back in {region}: reports fall, but are not yet usual.")
     elif coming:
         sentence = _("{service} is coming back in {coming}.")
-    elif back and silent:
+    elif own and whole == "restored":
+        sentence, back, last = _("{service} is back in {back} since {last}."), place_name(area), own.since
+    elif back and (silent or whole == "unknown"):
         sentence = _("{service} is back in {back}.")
     elif back and number == 1:
         sentence = _("{service} is back in {back} since {last}.")
@@ -191,10 +208,11 @@ def _parts_verdict(local: ServiceStatus, area: RegionLink, inside: Sequence[Regi
         sentence = _("{service} is back in {area}: in all {n} parts that were down, in the last of them since {last}.")
     else:
         sentence = _("Too few reports from {area} to say whether {service} works there.")
-    return format_html(
+    told = format_html(
         sentence,
         service=local.link.name,
         area=place_name(area),
+        region=place_name(area),
         down=down,
         coming=coming,
         back=back,
@@ -202,6 +220,27 @@ def _parts_verdict(local: ServiceStatus, area: RegionLink, inside: Sequence[Regi
         since=moment(since, now) if since else "",
         last=moment(last, now) if last else "",
     )
+    if down or coming or not back or not (silent or whole == "unknown"):
+        return told
+    # What is back says nothing of those from which too little is heard.
+    silence = format_html(
+        _("Too few reports from {region} to say whether {service} works there."),
+        service=local.link.name,
+        region=silent or _("other parts of {country}").format(country=place_name(area)),
+    )
+    return format_html(_("{first} {second}"), first=told, second=silence)
+
+
+def _in_state(found: Sequence[RegionState], state: str) -> list[RegionState]:
+    """Those in a state; none said to come back, or to be back, of which a part is in another."""
+    there = [each for each in found if each.state == state]
+    if state in ("down", "unknown"):
+        return there
+    return [
+        each
+        for each in there
+        if all(other.state == state or each.region.code not in _lineage(other.region) for other in found)
+    ]
 
 
 def elsewhere_verdict(whole: ServiceStatus, region: RegionLink, now: datetime) -> SafeString:

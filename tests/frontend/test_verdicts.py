@@ -133,11 +133,95 @@ def test_a_country_is_told_by_its_parts_the_most_populous_first() -> None:
     assert plain(verdicts.here_verdict(local, link("GB"), local, NOW)) == said
 
 
+MOST_OF_BRITAIN = ("GB~LON", "GB~SE", "GB~NW", "GB~EE", "GB~WM", "GB-SCT", "GB~YH")
+
+
 def test_a_country_is_named_where_most_of_its_people_are_affected() -> None:
-    parts = ("GB~LON", "GB~SE", "GB~NW", "GB~EE", "GB~WM", "GB-SCT", "GB~YH")
-    local = service("down", *(region(code, "down") for code in parts), region("GB-WLS", "restored"))
-    said = "WhatsApp is down in the United Kingdom since 18:00 UTC, and back in Wales."
+    local = service("down", *(region(code, "down") for code in MOST_OF_BRITAIN))
+    said = "WhatsApp is down in the United Kingdom since 18:00 UTC."
     assert plain(verdicts.here_verdict(local, link("GB"), local, NOW)) == said
+    whole = replace(local, countries=(country("GB", "down", down=7),))
+    assert plain(verdicts.service_verdict(whole, NOW)) == said
+
+
+def test_a_country_is_not_named_for_most_of_its_parts_while_one_is_in_another_state() -> None:
+    rows = [region(code, "down") for code in MOST_OF_BRITAIN]
+    local = service("down", *rows, region("GB-WLS", "restored"))
+    said = "WhatsApp is down in London, South East England and 5 more parts of the United Kingdom since 18:00 UTC"
+    assert plain(verdicts.here_verdict(local, link("GB"), local, NOW)) == f"{said}, and back in Wales."
+    whole = replace(local, countries=(country("GB", "down", down=7, restored=1),))
+    assert plain(verdicts.service_verdict(whole, NOW)) == f"{said}."
+
+
+_UK = "the United Kingdom"
+_MOST = "London, South East England and 5 more parts of the United Kingdom"
+_ALL = "London, South East England and 6 more parts of the United Kingdom"
+_OTHER = "other parts of the United Kingdom"
+_SINCE = "since 18:00 UTC"
+_SILENT = "Too few reports from {} to say whether WhatsApp works there."
+_FALL = f"coming back in {_UK}: reports fall, but are not yet usual."
+_PAIRS = {
+    # The country's own row (None: it has none), most of its parts, Wales: what is said.
+    (None, "down", "down"): f"down in {_UK} {_SINCE}.",
+    (None, "down", "recovering"): f"down in {_MOST} {_SINCE}.",
+    (None, "down", "restored"): f"down in {_MOST} {_SINCE}, and back in Wales.",
+    (None, "down", "unknown"): f"down in {_MOST} {_SINCE}.",
+    (None, "recovering", "down"): f"down in Wales {_SINCE}.",
+    (None, "recovering", "recovering"): f"coming back in {_UK}.",
+    (None, "recovering", "restored"): f"coming back in {_MOST}, and is back in Wales.",
+    (None, "recovering", "unknown"): f"coming back in {_MOST}.",
+    (None, "restored", "down"): f"down in Wales {_SINCE}, and back in {_MOST}.",
+    (None, "restored", "recovering"): f"coming back in Wales, and is back in {_MOST}.",
+    (None, "restored", "restored"): f"back in {_UK}: in all 8 parts that were down, in the last of them {_SINCE}.",
+    (None, "restored", "unknown"): f"back in {_MOST}. {_SILENT.format('Wales')}",
+    (None, "unknown", "down"): f"down in Wales {_SINCE}.",
+    (None, "unknown", "recovering"): "coming back in Wales.",
+    (None, "unknown", "restored"): f"back in Wales. {_SILENT.format(_MOST)}",
+    (None, "unknown", "unknown"): _SILENT.format(_UK),
+    ("down", "down", "down"): f"down in {_UK} {_SINCE}.",
+    ("down", "down", "restored"): f"down in {_UK} {_SINCE}, and back in Wales.",
+    ("down", "recovering", "recovering"): f"down in {_UK} {_SINCE}.",
+    ("down", "restored", "restored"): f"down in {_UK} {_SINCE}, and back in {_ALL}.",
+    ("down", "restored", "unknown"): f"down in {_UK} {_SINCE}, and back in {_MOST}.",
+    ("down", "unknown", "unknown"): f"down in {_UK} {_SINCE}.",
+    ("recovering", "down", "down"): f"down in {_ALL} {_SINCE}.",
+    ("recovering", "restored", "down"): f"down in Wales {_SINCE}, and back in {_MOST}.",
+    ("recovering", "recovering", "recovering"): _FALL,
+    ("recovering", "recovering", "restored"): f"coming back in {_UK}, and is back in Wales.",
+    ("recovering", "restored", "restored"): f"coming back in {_UK}, and is back in {_ALL}.",
+    ("recovering", "unknown", "unknown"): _FALL,
+    ("restored", "down", "down"): f"down in {_ALL} {_SINCE}, and back in {_OTHER}.",
+    ("restored", "restored", "down"): f"down in Wales {_SINCE}, and back in {_OTHER}.",
+    ("restored", "restored", "recovering"): f"coming back in Wales, and is back in {_OTHER}.",
+    ("restored", "restored", "restored"): f"back in {_UK} {_SINCE}.",
+    ("restored", "restored", "unknown"): f"back in {_UK} {_SINCE}. {_SILENT.format('Wales')}",
+    ("unknown", "down", "restored"): f"down in {_MOST} {_SINCE}, and back in Wales.",
+    ("unknown", "restored", "recovering"): f"coming back in Wales, and is back in {_MOST}.",
+    ("unknown", "restored", "unknown"): f"back in {_MOST}. {_SILENT.format('Wales')}",
+    ("unknown", "restored", "restored"): f"back in {_ALL}. {_SILENT.format(_OTHER)}",
+    ("unknown", "unknown", "unknown"): _SILENT.format(_UK),
+}
+
+
+@pytest.mark.parametrize(("own", "most", "wales"), _PAIRS)
+def test_no_place_is_in_two_states_in_one_sentence(own: str | None, most: str, wales: str) -> None:
+    rows = [region(code, most) for code in MOST_OF_BRITAIN] + [region("GB-WLS", wales)]
+    local = service("down", *rows, *([region("GB", own)] if own else []))
+    said = _PAIRS[own, most, wales]
+    told = plain(verdicts.here_verdict(local, link("GB"), local, NOW))
+    assert told == (said if said.startswith("Too few") else f"WhatsApp is {said}")
+
+
+def test_what_is_down_is_told_though_the_country_was_found_back() -> None:
+    rows = (region("GB", "restored"), region("GB~LON", "down"), region("GB-SCT", "down"))
+    said = f"WhatsApp is down in London and Scotland {_SINCE}, and back in {_OTHER}."
+    assert plain(verdicts.here_verdict(service("down", *rows), link("GB"), service("down"), NOW)) == said
+
+
+def test_a_nation_is_not_back_while_a_part_of_it_is_not() -> None:
+    rows = (region("GB-ENG", "restored"), region("GB~LON", "down"), region("GB-SCT", "restored"))
+    said = f"WhatsApp is down in London {_SINCE}, and back in Scotland."
+    assert plain(verdicts.here_verdict(service("down", *rows), link("GB"), service("down"), NOW)) == said
 
 
 def test_a_country_is_back_when_all_its_parts_are() -> None:
@@ -152,7 +236,8 @@ def test_a_country_is_back_when_all_its_parts_are() -> None:
 
 def test_a_part_that_fell_silent_is_not_counted_as_back() -> None:
     local = service("recovering", region("GB-SCT", "restored"), region("GB-WLS", "unknown"))
-    assert plain(verdicts.here_verdict(local, link("GB"), local, NOW)) == "WhatsApp is back in Scotland."
+    said = "WhatsApp is back in Scotland. Too few reports from Wales to say whether WhatsApp works there."
+    assert plain(verdicts.here_verdict(local, link("GB"), local, NOW)) == said
 
 
 # --- elsewhere --------------------------------------------------------------------------------------------------------
