@@ -18,8 +18,8 @@ from django.utils.translation import ngettext
 from frontend.words import listing, moment
 from reports import formats, status
 from reports.status import place_name
-from reports.status.answers import HomeStatus, RegionLink, RegionState, ServiceStatus
-from reports.status.nesting import parts
+from reports.status.answers import CountryState, HomeStatus, RegionLink, RegionState, ServiceStatus
+from reports.status.nesting import parts, together
 
 MOST_NAMED = 2
 """Places named in one go; where there are many more, the rest is counted."""
@@ -68,6 +68,7 @@ def service_verdict(found: ServiceStatus, now: datetime) -> SafeString:
         else:
             sentence = _("{service} is down since {since}; no single country has enough reports to be named.")
     elif found.state == "recovering" and found.since:
+        back = back or _partly_back(found.countries)
         if coming:
             sentence = _("{service} is coming back in {coming}; it went down at {since}.")
         elif back:
@@ -77,7 +78,36 @@ def service_verdict(found: ServiceStatus, now: datetime) -> SafeString:
     else:
         return _no_outage(found)
     since = moment(found.since, now)
-    return format_html(sentence, service=found.link.name, down=down, coming=coming, back=back, since=since)
+    told = format_html(sentence, service=found.link.name, down=down, coming=coming, back=back, since=since)
+    if not down and not coming and _countries(found, "restored"):
+        return _with_silence(told, found.link.name, _countries(found, "unknown"))
+    return told
+
+
+def _with_silence(told: SafeString, service: str, silent: str) -> SafeString:
+    """What is back says nothing of the places from which too little is heard: they are named beside it."""
+    if not silent:
+        return told
+    silence = format_html(
+        _("Too few reports from {region} to say whether {service} works there."), service=service, region=silent
+    )
+    return format_html(_("{first} {second}"), first=told, second=silence)
+
+
+def _partly_back(countries: Sequence[CountryState]) -> str:
+    """``8 of 35 parts of the United States``: where some parts are back and too little is heard from the others.
+
+    No rest is counted: "and 4 more countries" would say of them as wholes that they are back.
+    """
+    return listing(
+        [
+            ngettext("{back} of {n} part of {area}", "{back} of {n} parts of {area}", each.parts).format(
+                back=formats.number(each.restored), n=formats.number(each.parts), area=place_name(each.region)
+            )
+            for each in countries
+            if each.state == "unknown" and each.restored
+        ][:MOST_NAMED]
+    )
 
 
 def _no_outage(found: ServiceStatus) -> SafeString:
@@ -220,15 +250,10 @@ def _parts_verdict(
         since=moment(since, now) if since else "",
         last=moment(last, now) if last else "",
     )
-    if down or coming or not back or not (silent or whole == "unknown"):
+    if down or coming or not back:
         return told
-    # What is back says nothing of those from which too little is heard.
-    silence = format_html(
-        _("Too few reports from {region} to say whether {service} works there."),
-        service=local.link.name,
-        region=silent or _("other parts of {country}").format(country=place_name(area)),
-    )
-    return format_html(_("{first} {second}"), first=told, second=silence)
+    rest = _("other parts of {country}").format(country=place_name(area)) if whole == "unknown" else ""
+    return _with_silence(told, local.link.name, silent or rest)
 
 
 def _in_state(found: Sequence[RegionState], state: str) -> list[RegionState]:
@@ -247,7 +272,8 @@ def elsewhere_verdict(whole: ServiceStatus, region: RegionLink, now: datetime) -
     """What is the case outside the region, in one sentence; empty where nothing is, nor was."""
     if not whole.incident and not whole.countries:
         return SafeString("")
-    down, coming, back = (_some(_places_outside(whole, region, state)) for state in _STATES)
+    outside = {state: _places_outside(whole, region, state) for state in (*_STATES, "unknown")}
+    down, coming, back, silent = map(_some, outside.values())
     if down and back:
         sentence = _("Elsewhere, {service} is down in {down}, and back in {back}.")
     elif down:
@@ -260,6 +286,8 @@ def elsewhere_verdict(whole: ServiceStatus, region: RegionLink, now: datetime) -
         sentence = _("Elsewhere, {service} was down today and is back in {back}.")
         if whole.incident:
             sentence = _("Elsewhere, {service} is back in {back}.")
+    elif silent:
+        sentence = _("Too few reports from {region} to say whether {service} works there.")
     elif whole.state == "down" and whole.since and not whole.countries:
         sentence = _("In the world as a whole, {service} is down since {since}.")
     else:
@@ -270,6 +298,7 @@ def elsewhere_verdict(whole: ServiceStatus, region: RegionLink, now: datetime) -
         down=down,
         coming=coming,
         back=back,
+        region=silent,
         since=moment(whole.since, now) if whole.since else "",
     )
 
@@ -280,11 +309,11 @@ def _places_outside(whole: ServiceStatus, region: RegionLink, state: str) -> lis
     beside = [
         each
         for each in (*whole.down, *whole.restored)
-        if each.state == state and each.region.code[:2] == country and not _lies_in(each.region, region)
+        if each.region.code[:2] == country and not _lies_in(each.region, region)
     ]
     own = status.region(country)
     # The country of which the region is a part tells of itself where it was decided on as a whole.
-    if beside and own and own != region:
+    if beside and own and own != region and together(beside) == state:
         names.insert(0, _("other parts of {country}").format(country=place_name(own)))
     return names
 

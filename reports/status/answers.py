@@ -85,8 +85,8 @@ class RegionState:
 
 @dataclass(frozen=True)
 class CountryState:
-    """A country in which a service is, or was, not normal: the worst state in it, and how many of its parts are in
-    which. The four numbers are zero where the country was decided on as one.
+    """A country in which a service is, or was, not normal: its state as :func:`reports.status.nesting.together` has
+    it, and how many of its parts are in which. The four numbers are zero where the country was decided on as one.
 
     ``since``: down or recovering since the first part of it was; restored since the last part of it was.
     """

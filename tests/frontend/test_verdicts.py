@@ -89,6 +89,20 @@ def test_of_one_country_its_parts_are_named() -> None:
     assert "is down in Tamil Nadu, Maharashtra and 2 more parts of India since" in verdicts.service_verdict(whole, NOW)
 
 
+def test_a_country_from_which_too_little_is_heard_is_not_said_to_be_back() -> None:
+    india, states = country("IN", "unknown", restored=2, unknown=13), country("US", "unknown", restored=8, unknown=27)
+    went = "it went down at 18:00 UTC."
+    whole = service("recovering", countries=(country("BR", "restored"), india, states))
+    silent = "Too few reports from India and the United States to say whether WhatsApp works there."
+    assert plain(verdicts.service_verdict(whole, NOW)) == f"WhatsApp is back in Brazil; {went} {silent}"
+    # Where none is back as a whole, how much of some is.
+    whole = service("recovering", countries=(states, india, country("MX", "unknown", restored=1, unknown=9)))
+    said = "8 of 35 parts of the United States and 2 of 15 parts of India"
+    assert plain(verdicts.service_verdict(whole, NOW)) == f"WhatsApp is back in {said}; {went}"
+    whole = service("recovering", countries=(country("BR", "recovering"), india))
+    assert plain(verdicts.service_verdict(whole, NOW)) == f"WhatsApp is coming back in Brazil; {went}"
+
+
 def test_an_outage_seen_only_in_the_world_as_a_whole_names_no_place() -> None:
     whole = service("down", region("001", "down"))
     assert plain(verdicts.service_verdict(whole, NOW)).startswith("WhatsApp is down since 18:00 UTC; no single country")
@@ -265,6 +279,23 @@ def test_elsewhere_knows_of_the_other_parts_of_the_country() -> None:
     # To a reader in Wales the other part is the one that is back.
     said = "Elsewhere, WhatsApp is back in other parts of the United Kingdom."
     assert plain(verdicts.elsewhere_verdict(whole, link("GB-WLS"), NOW)) == said
+
+
+def test_elsewhere_silence_is_neither_back_nor_fine() -> None:
+    rows = (region("GB-SCT", "restored"), region("GB-WLS", "restored"), region("GB~LON", "unknown"))
+    whole = service("recovering", *rows, countries=(country("GB", "unknown", restored=2, unknown=1),))
+    # To a reader in Scotland, Wales is back and London is silent.
+    assert plain(verdicts.elsewhere_verdict(whole, link("GB-SCT"), NOW)) == _SILENT.format(_OTHER)
+    said = "Elsewhere, WhatsApp is back in other parts of the United Kingdom."
+    assert plain(verdicts.elsewhere_verdict(whole, link("GB~LON"), NOW)) == said
+    assert plain(verdicts.elsewhere_verdict(whole, link("FR"), NOW)) == _SILENT.format(_UK)
+
+
+def test_elsewhere_other_parts_of_a_country_are_not_down_and_back_at_once() -> None:
+    rows = (region("GB-SCT", "down"), region("GB-WLS", "restored"), region("GB~LON", "down"))
+    whole = service("down", *rows, countries=(country("GB", "down", down=2, restored=1),))
+    said = "Elsewhere, WhatsApp is down in other parts of the United Kingdom."
+    assert plain(verdicts.elsewhere_verdict(whole, link("GB-SCT"), NOW)) == said
 
 
 def test_elsewhere_says_nothing_on_a_quiet_day_and_when_it_is_only_here() -> None:

@@ -224,6 +224,20 @@ def test_countries_come_by_people_with_how_many_parts_are_in_which_state(world: 
     assert found["GB"].people_affected == world.regions["GB-ENG"].population
 
 
+def test_a_country_with_silent_parts_is_back_only_by_the_detectors_own_word(world: World):
+    watch()
+    incident = open_incident(world.whatsapp)
+    for code in ("GB-SCT", "US-CA"):
+        take_down(incident, world.regions[code], restored_at=at("19:00"))
+    for code in ("GB-ENG", "US-NY"):
+        take_down(incident, world.regions[code], unknown_at=at("19:20"))
+    take_down(incident, world.regions["US"], restored_at=at("19:00"))
+    found = {each.region.code: each for each in whatsapp().countries}
+    assert (found["GB"].state, found["GB"].since) == ("unknown", at("19:20"))
+    assert (found["GB"].restored, found["GB"].unknown) == (1, 1)
+    assert (found["US"].state, found["US"].since) == ("restored", at("19:00"))
+
+
 def test_a_rise_that_a_siblings_outage_explains_is_called_so(world: World):
     watch(baseline=learn())
     staggered(world)
