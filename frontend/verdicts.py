@@ -168,7 +168,7 @@ def _some_of(area: RegionLink, links: Iterable[RegionLink], *, alike: bool) -> s
 
 def here_verdict(local: ServiceStatus, region: RegionLink, whole: ServiceStatus, now: datetime) -> SafeString:
     """Whether the service is down in one region, in one sentence; ``local`` is its status there."""
-    known = (*local.down, *local.restored)
+    known = (*local.down, *local.restored, *local.silent)
     own = next((state for state in known if state.region == region), None)
     inside = [state for state in known if state.region != region]
     if inside:
@@ -182,6 +182,8 @@ def here_verdict(local: ServiceStatus, region: RegionLink, whole: ServiceStatus,
         sentence = _("{service} is coming back in {region}: reports fall, but are not yet usual.")
     elif state == "restored" and at:
         sentence = _("{service} is back in {region} since {since}.")
+    elif state == "unknown" and local.silent:
+        sentence = _never_heard()
     elif state == "unknown":
         sentence = _("Too few reports from {region} to say whether {service} works there.")
     elif whole.echo_of and not whole.incident:
@@ -195,6 +197,11 @@ def here_verdict(local: ServiceStatus, region: RegionLink, whole: ServiceStatus,
         since=moment(at, now) if at else "",
         other=whole.echo_of.name if whole.echo_of else "",
     )
+
+
+def _never_heard() -> str:
+    """Of a place that was silent when an outage ended: that nothing is seen there now does not mean that it is back."""
+    return _("{service} was down in {region} today; too few reports have come since to say whether it is back there.")
 
 
 def _parts_verdict(
@@ -236,6 +243,8 @@ def _parts_verdict(
         sentence = _("{service} is back in {back} since {last}.")
     elif back:
         sentence = _("{service} is back in {area}: in all {n} parts that were down, in the last of them since {last}.")
+    elif local.silent:
+        sentence = _never_heard()
     else:
         sentence = _("Too few reports from {area} to say whether {service} works there.")
     told = format_html(
@@ -288,6 +297,8 @@ def elsewhere_verdict(whole: ServiceStatus, region: RegionLink, now: datetime) -
             sentence = _("Elsewhere, {service} is back in {back}.")
     elif silent:
         sentence = _("Too few reports from {region} to say whether {service} works there.")
+        if not whole.incident:
+            sentence = _never_heard()
     elif whole.state == "down" and whole.since and not whole.countries:
         sentence = _("In the world as a whole, {service} is down since {since}.")
     else:
@@ -308,7 +319,7 @@ def _places_outside(whole: ServiceStatus, region: RegionLink, state: str) -> lis
     names = [place_name(each.region) for each in whole.countries if each.state == state and each.region.code != country]
     beside = [
         each
-        for each in (*whole.down, *whole.restored)
+        for each in (*whole.down, *whole.restored, *whole.silent)
         if each.region.code[:2] == country and not _lies_in(each.region, region)
     ]
     own = status.region(country)

@@ -136,6 +136,9 @@ class ServiceStatus:
     down: tuple[RegionState, ...] = ()
     """Regions that are not normal, most people first."""
     restored: tuple[RegionState, ...] = ()
+    silent: tuple[RegionState, ...] = ()
+    """Regions of an outage that is over within a day which were never heard to be back; those of an open one are among
+    ``down``."""
     countries: tuple[CountryState, ...] = ()
     """The same by country, those first where most people are affected; of the whole service only."""
     problems: tuple[tuple[ProblemChoice, int], ...] = ()

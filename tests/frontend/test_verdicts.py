@@ -50,8 +50,9 @@ def service(
         baseline_last_hour=1.0,
         working_last_hour=0,
         incident="OUT-2026-0001" if affected else None,
-        down=tuple(each for each in regions if each.state != "restored"),
+        down=tuple(each for each in regions if each.state != "restored" and ongoing),
         restored=tuple(each for each in regions if each.state == "restored"),
+        silent=tuple(each for each in regions if each.state == "unknown" and not ongoing),
         countries=countries,
     )
 
@@ -252,6 +253,24 @@ def test_a_part_that_fell_silent_is_not_counted_as_back() -> None:
     local = service("recovering", region("GB-SCT", "restored"), region("GB-WLS", "unknown"))
     said = "WhatsApp is back in Scotland. Too few reports from Wales to say whether WhatsApp works there."
     assert plain(verdicts.here_verdict(local, link("GB"), local, NOW)) == said
+
+
+def test_what_was_silent_when_an_outage_ended_is_neither_back_nor_fine() -> None:
+    never = "WhatsApp was down in {} today; too few reports have come since to say whether it is back there."
+    scotland, wales = region("GB-SCT", "unknown"), region("GB-WLS", "unknown")
+    over = service("normal", region("GB-WLS", "restored"), ongoing=False)
+    local = service("unknown", scotland, ongoing=False)
+    assert plain(verdicts.here_verdict(local, link("GB-SCT"), over, NOW)) == never.format("Scotland")
+    # A country of which a part is back, and one of which none is.
+    local = service("unknown", scotland, region("GB-WLS", "restored"), ongoing=False)
+    said = f"WhatsApp is back in Wales. {_SILENT.format('Scotland')}"
+    assert plain(verdicts.here_verdict(local, link("GB"), over, NOW)) == said
+    local = service("unknown", scotland, wales, ongoing=False)
+    assert plain(verdicts.here_verdict(local, link("GB"), over, NOW)) == never.format(_UK)
+    # And to whoever is not there.
+    whole = service("normal", scotland, wales, countries=(country("GB", "unknown", unknown=2),), ongoing=False)
+    assert plain(verdicts.elsewhere_verdict(whole, link("FR"), NOW)) == never.format(_UK)
+    assert plain(verdicts.elsewhere_verdict(whole, link("GB~LON"), NOW)) == never.format(_OTHER)
 
 
 # --- elsewhere --------------------------------------------------------------------------------------------------------
