@@ -77,7 +77,9 @@ def service_verdict(found: ServiceStatus, now: datetime) -> SafeString:
             sentence = _("{service} is coming back; it went down at {since}.")
     else:
         return _no_outage(found)
-    since = moment(found.since, now)
+    # Of the places that are named: the outage may have begun where it is over by now.
+    began = min((each.since for each in found.countries if each.state == "down" and each.since), default=found.since)
+    since = moment(began if found.state == "down" else found.since, now)
     told = format_html(sentence, service=found.link.name, down=down, coming=coming, back=back, since=since)
     if not down and not coming and _countries(found, "restored"):
         return _with_silence(told, found.link.name, _countries(found, "unknown"))

@@ -84,6 +84,17 @@ def test_what_is_back_is_told_beside_what_is_down() -> None:
     assert plain(verdicts.service_verdict(whole, NOW)) == said
 
 
+def test_since_when_is_that_of_the_places_which_are_down() -> None:
+    later = (ONSET + timedelta(minutes=12), ONSET + timedelta(minutes=9))
+    down = tuple(replace(country(code, "down"), since=since) for code, since in zip(("ID", "IN"), later, strict=True))
+    whole = service("down", countries=(*down, country("BR", "restored")))
+    said = "WhatsApp is down in Indonesia and India since 18:09 UTC, and back in Brazil."
+    assert plain(verdicts.service_verdict(whole, NOW)) == said
+    # The outage as a whole, where it is coming back.
+    whole = service("recovering", countries=(*(replace(each, state="recovering") for each in down),))
+    assert plain(verdicts.service_verdict(whole, NOW)).endswith("it went down at 18:00 UTC.")
+
+
 def test_of_one_country_its_parts_are_named() -> None:
     rows = tuple(region(code, "down") for code in ("IN-GJ", "IN-MH", "IN-TN", "IN-KA"))
     whole = service("down", *rows, countries=(country("IN", "down", down=4),))
