@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import reduce
 
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -26,6 +27,9 @@ MOST_NAMED = 2
 
 MOST_PEOPLE = 0.5
 """Where more than this share of a country's people live where it is down, it is said of the country."""
+
+MOST_DOWN = 3
+"""Services that are down named on the home page; where there are more, they are counted."""
 
 _STATES = ("down", "recovering", "restored")
 
@@ -346,23 +350,39 @@ def _lineage(link: RegionLink) -> list[str]:
 
 def sibling_sentences(found: ServiceStatus, siblings: Sequence[ServiceStatus]) -> tuple[str, ...]:
     """What the other services of the provider do, while one of them, or this one, is not normal."""
-    affected = [each.link.name for each in siblings if each.state in ("down", "recovering")]
-    fine = [each.link.name for each in siblings if each.state == "normal"]
-    sentences = []
-    if affected and found.incident:
-        sentences.append(ngettext("{names} is down too.", "{names} are down too.", len(affected)))
-    elif affected:
-        sentences.append(
+    down, coming, fine = (
+        [each.link.name for each in siblings if each.state == state] for state in ("down", "recovering", "normal")
+    )
+    told = []
+    if down and found.state == "down":
+        told.append(ngettext("{names} is down too.", "{names} are down too.", len(down)).format(names=listing(down)))
+    elif down:
+        told.append(
             ngettext(
-                "{names}, of the same provider, is down.", "{names}, of the same provider, are down.", len(affected)
-            )
+                "{names}, of the same provider, is down.", "{names}, of the same provider, are down.", len(down)
+            ).format(names=listing(down))
         )
-    told = [sentence.format(names=listing(affected)) for sentence in sentences]
-    if fine and (found.incident or affected):
+    if coming and found.incident:
+        told.append(_coming(coming))
+    elif coming:
+        told.append(
+            ngettext(
+                "{names}, of the same provider, is coming back.",
+                "{names}, of the same provider, are coming back.",
+                len(coming),
+            ).format(names=listing(coming))
+        )
+    if fine and (found.incident or down or coming):
         told.append(
             ngettext("{names} shows no outage.", "{names} show no outage.", len(fine)).format(names=listing(fine))
         )
     return tuple(told)
+
+
+def _coming(names: Sequence[str], *, most: int = 3) -> str:
+    return ngettext("{names} is coming back.", "{names} are coming back.", len(names)).format(
+        names=listing(names, most=most)
+    )
 
 
 def provider_verdict(name: str, services: Sequence[ServiceStatus]) -> str:
@@ -374,9 +394,7 @@ def provider_verdict(name: str, services: Sequence[ServiceStatus]) -> str:
             names=listing(down)
         )
     if coming:
-        return ngettext("{names} is coming back.", "{names} are coming back.", len(coming)).format(
-            names=listing(coming)
-        )
+        return _coming(coming)
     if any(each.state == "unknown" for each in services):
         return _("We cannot say right now whether all services of {provider} work.").format(provider=name)
     return _("No outage of a service of {provider} is seen right now.").format(provider=name)
@@ -387,27 +405,34 @@ def provider_verdict(name: str, services: Sequence[ServiceStatus]) -> str:
 
 def home_verdict(home: HomeStatus, *, stale: bool) -> str:
     """What is down now, in one sentence. A site that has not looked does not say that nothing is down."""
-    names = [each.link.name for each in home.down if each.state in ("down", "unknown")]
-    coming = [each.link.name for each in home.down if each.state in ("recovering", "restored")]
-    if not names and coming:
-        return ngettext("{names} is coming back.", "{names} are coming back.", len(coming)).format(
-            names=listing(coming)
-        )
-    if not names and stale:
-        return _("We cannot say what is down right now.")
-    if not names:
-        return _("Nothing is down right now.")
-    if len(names) > 3:
+    names, coming, silent = (
+        [each.link.name for each in home.down if each.state == state] for state in ("down", "recovering", "unknown")
+    )
+    if len(names) > MOST_DOWN:
         return _("{n} services are down right now.").format(n=len(names))
-    down = ngettext("{names} is down right now.", "{names} are down right now.", len(names)).format(
-        names=listing(names)
-    )
-    if not coming:
-        return down
-    back = ngettext("{names} is coming back.", "{names} are coming back.", len(coming)).format(
-        names=listing(coming, most=2)
-    )
-    return _("{first} {second}").format(first=down, second=back)
+    told = []
+    if names:
+        told.append(
+            ngettext("{names} is down right now.", "{names} are down right now.", len(names)).format(
+                names=listing(names)
+            )
+        )
+    if coming:
+        told.append(_coming(coming, most=2 if names else 3))
+    if not told and stale:
+        return _("We cannot say what is down right now.")
+    if silent:
+        # What fell silent while it was down is no more known to be down than to be back.
+        told.append(
+            ngettext(
+                "Too few reports to say whether {names} is back.",
+                "Too few reports to say whether {names} are back.",
+                len(silent),
+            ).format(names=listing(silent, most=2))
+        )
+    if not told:
+        return _("Nothing is down right now.")
+    return reduce(lambda first, second: _("{first} {second}").format(first=first, second=second), told)
 
 
 def here_sentences(local: Sequence[ServiceStatus], region: RegionLink, *, stale: bool) -> tuple[str, ...]:

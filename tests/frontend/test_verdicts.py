@@ -351,6 +351,21 @@ def test_siblings_are_told_while_something_is_down_and_not_on_a_quiet_day() -> N
     assert verdicts.sibling_sentences(service("down"), [facebook])[0] == "Facebook shows no outage."
 
 
+def test_a_sibling_that_is_coming_back_is_not_said_to_be_down() -> None:
+    instagram, threads = service("recovering", name="Instagram"), service("down", name="Threads")
+    facebook = service(name="Facebook")
+    assert verdicts.sibling_sentences(service("down"), [instagram, threads, facebook]) == (
+        "Threads is down too.",
+        "Instagram is coming back.",
+        "Facebook shows no outage.",
+    )
+    assert verdicts.sibling_sentences(service(), [instagram]) == ("Instagram, of the same provider, is coming back.",)
+    # Nor is it down "too" beside one that is coming back.
+    assert verdicts.sibling_sentences(instagram, [threads]) == ("Threads, of the same provider, is down.",)
+    # One that fell silent is neither.
+    assert verdicts.sibling_sentences(service("down"), [service("unknown", name="Instagram")]) == ()
+
+
 def test_home_tells_what_is_down_where_the_reader_is() -> None:
     france = link("FR")
     down, back = service("down"), service("restored", name="Instagram")
@@ -378,5 +393,11 @@ def test_home_names_up_to_three_and_counts_more() -> None:
     assert verdicts.home_verdict(home(down[0], service("recovering", name="B")), stale=False) == (
         "A is down right now. B is coming back."
     )
+    silent = service("unknown", name="C")
+    assert verdicts.home_verdict(home(down[0], service("recovering", name="B"), silent), stale=False) == (
+        "A is down right now. B is coming back. Too few reports to say whether C is back."
+    )
+    assert verdicts.home_verdict(home(silent), stale=False) == "Too few reports to say whether C is back."
+    assert verdicts.home_verdict(home(silent), stale=True) == "We cannot say what is down right now."
     assert verdicts.home_verdict(home(), stale=False) == "Nothing is down right now."
     assert verdicts.home_verdict(home(), stale=True) == "We cannot say what is down right now."

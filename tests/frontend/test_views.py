@@ -58,6 +58,15 @@ def text(client: Client, address: str) -> str:
     return response.content.decode()
 
 
+def test_people_are_said_to_live_where_it_is_down_or_coming_back_since_both_are_counted(
+    client: Client, outage: str
+) -> None:
+    assert re.search(
+        r"In the world, about [^.]+ live where it is down or coming back\.", text(client, "/services/whatsapp/")
+    )
+    assert re.search(r"About [^.]+ live where it is down or coming back\.", text(client, "/"))
+
+
 def in_thread(call: Callable[[], T]) -> T:
     """What ``call`` answers, from a thread of its own: the browser's tests leave an event loop running in this one."""
 
