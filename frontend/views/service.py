@@ -80,8 +80,8 @@ def region(request: HttpRequest, slug: str, code: str) -> HttpResponseBase:
     found = status.service_status(slug, now=now, region=region.code)
     assert found is not None
     siblings = status.siblings(slug, now=now)
-    known = {state.region.code: state for state in (*found.down, *found.restored)}
-    around = {state.region.code: state for state in (*whole.down, *whole.restored)}
+    known = {state.region.code: state for state in (*found.down, *found.restored, *found.silent)}
+    around = {state.region.code: state for state in (*whole.down, *whole.restored, *whole.silent)}
     context = _shared(request, found, now, region=region, here=None) | {
         "region": region,
         "above": _above(region),

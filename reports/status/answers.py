@@ -85,8 +85,8 @@ class RegionState:
 
 @dataclass(frozen=True)
 class CountryState:
-    """A country in which a service is, or was, not normal: the worst state in it, and how many of its parts are in
-    which. The four numbers are zero where the country was decided on as one.
+    """A country in which a service is, or was, not normal: its state as :func:`reports.status.nesting.together` has
+    it, and how many of its parts are in which. The four numbers are zero where the country was decided on as one.
 
     ``since``: down or recovering since the first part of it was; restored since the last part of it was.
     """
@@ -136,6 +136,9 @@ class ServiceStatus:
     down: tuple[RegionState, ...] = ()
     """Regions that are not normal, most people first."""
     restored: tuple[RegionState, ...] = ()
+    silent: tuple[RegionState, ...] = ()
+    """Regions of an outage that is over within a day which were never heard to be back; those of an open one are among
+    ``down``."""
     countries: tuple[CountryState, ...] = ()
     """The same by country, those first where most people are affected; of the whole service only."""
     problems: tuple[tuple[ProblemChoice, int], ...] = ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from reports.status import catalogue, outages, places
 from reports.status.answers import CountryState, RegionLink, RegionState
@@ -37,6 +37,22 @@ def own_people(links: Sequence[RegionLink], *, elsewhere: Iterable[RegionLink] =
     return {link.code: own[link.code] for link in links if link.code in own}
 
 
+def together(found: Collection[RegionState], own: str | None = None) -> str:
+    """The state of an area in which ``found`` were decided on, and perhaps the area itself (``own``).
+
+    Down while anything in it is, else recovering while anything is. Whether it is back, its own decision says: the
+    detector finds a country back when those of its regions are that sent nine tenths of its reports, and leaves it
+    unknown before that. Where nobody decided on the area itself, it is back when all of its parts are: how much a part
+    that fell silent would weigh is not known here, and silence is never a restoration.
+    """
+    present = {member.state for member in found} | {own}
+    smallest = {link.code for link in parts([member.region for member in found])}
+    heard = all(member.state == "restored" for member in found if member.region.code in smallest)
+    return next(
+        (each for each in ("down", "recovering") if each in present), own or ("restored" if heard else "unknown")
+    )
+
+
 def by_country(
     regions: Mapping[int, RegionState], figures: Mapping[int, tuple[int, float]]
 ) -> tuple[CountryState, ...]:
@@ -59,9 +75,8 @@ def by_country(
 def _country(country: int, members: Mapping[int, RegionState], reports: int, expected: float) -> CountryState:
     smallest = {link.code for link in parts([member.region for member in members.values()])}
     states = [member.state for member in members.values() if member.region.code in smallest]
-    # A part that fell silent does not unsay that the others are back.
-    present = {member.state for member in members.values()}
-    state = next(each for each in ("down", "recovering", "restored", "unknown") if each in present)
+    whole = members[country].state if country in members else None
+    state = together(list(members.values()), whole)
     instants = [member.since for member in members.values() if member.state == state and member.since]
     own = country in members and len(members) == 1
     return CountryState(

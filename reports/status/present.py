@@ -217,6 +217,7 @@ def _status(
     regions = _region_states(entry, told_of.regions, hour=now.hour) if told_of else {}
     down = {} if incident is None else {i: r for i, r in regions.items() if r.state not in ("restored", "normal")}
     restored = {i: r for i, r in regions.items() if r.state == "restored"}
+    silent = {} if incident else {i: r for i, r in regions.items() if r.state == "unknown"}
     state = incident.state if incident else "normal"
     if state == "normal" and now.stale:
         # Nobody has looked: silence is never normal.
@@ -233,7 +234,8 @@ def _status(
         incident=incident.ref if incident else None,
         down=_by_people(down.values()),
         restored=_by_people(restored.values()),
-        countries=_countries(entry, {**down, **restored}, hour=now.hour),
+        silent=_by_people(silent.values()),
+        countries=_countries(entry, {**down, **restored, **silent}, hour=now.hour),
         echo_of=incident.echo_of if incident else echo_of,
     )
 
@@ -310,7 +312,8 @@ def services(
 def service_status(slug: str, *, now: datetime, region: str | None = None) -> ServiceStatus | None:
     """The present of one service, or of one region of it; ``None`` for a service or region nobody knows.
 
-    Of a region, ``state`` is what was decided for it or for a region above; else the worst of the regions in it.
+    Of a region, ``state`` is what was decided for it or for a region above; else the worst of the regions in it. What
+    was silent when an outage ended stays unknown for as long as the others are told to be back from it.
     """
     minute = clock.minute_of(now)
     entry = catalogue.catalogue().service(slug)
@@ -332,15 +335,16 @@ def _within(
 ) -> ServiceStatus:
     """The service in a region; ``expected`` are the reports of its last hour, where somebody knows them already."""
     incident, decided = now.ongoing.get(entry.id), None
+    told_of = incident or now.recent.get(entry.id)
     lineage, links = catalogue.tree().lineage, catalogue.links()
     inside = _codes_inside(region)
-    states = {i: state for i, state in incident.regions.items() if links[i].code in inside} if incident else {}
+    states = {i: state for i, state in told_of.regions.items() if links[i].code in inside} if told_of else {}
     state, since = "normal", None
-    if incident:
+    if told_of:
         # That it is down in the world as a whole says that it is down somewhere, not here.
-        decided = next((i for i in lineage[region].tolist() if i > 0 and i in incident.regions), None)
+        decided = next((i for i in lineage[region].tolist() if i > 0 and i in told_of.regions), None)
         if decided is not None:
-            state, since = incident.regions[decided]
+            state, since = told_of.regions[decided]
         elif states:
             state, since = min(states.values(), key=lambda pair: (SEVERITY[pair[0]], pair[1]))
         if decided is not None and decided != region:
@@ -352,26 +356,32 @@ def _within(
     if expected is None:
         start, here = now.minute - figures.HOUR_MINUTES, np.array([region], dtype=np.int64)
         expected = float(figures.expectation().within(entry.index, here, start=start, end=now.minute)[0])
+    if incident is None and state != "unknown":
+        # What was back when it was over is as ever; what was not heard by then has not been heard to be back since.
+        state, since = "normal", None
     if state == "normal":
         # Beside an outage elsewhere, the silence of a place that is always silent says nothing.
-        silent = incident is not None and decided is None and expected < ENOUGH_TO_SAY
-        state, since = ("unknown" if now.stale or silent else "normal"), None
+        quiet = incident is not None and decided is None and expected < ENOUGH_TO_SAY
+        state, since = ("unknown" if now.stale or quiet else "normal"), None
     down = [r for r in regions.values() if r.state not in ("restored", "normal")]
     restored = [r for r in regions.values() if r.state == "restored"]
+    silent: list[RegionState] = []
     if incident is None:
+        down, silent = [], [r for r in regions.values() if r.state == "unknown"]
         restored = [r for r in status.restored if r.region.code in inside]
     return replace(
         status,
         state=state,
-        since=since,
+        since=since if incident else None,
         regions_down=sum(r.state == "down" for r in down),
-        people_affected=outages.people({i: state for i, (state, _) in states.items()}),
+        people_affected=outages.people({i: state for i, (state, _) in states.items()}) if incident else 0,
         reports_last_hour=int(reports[region]),
         baseline_last_hour=expected,
         working_last_hour=int(working[region]),
         incident=incident.ref if incident and (down or restored or since) else None,
         down=_by_people(down),
         restored=_by_people(restored),
+        silent=_by_people(silent),
         countries=(),
     )
 

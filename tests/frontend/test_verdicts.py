@@ -50,8 +50,9 @@ def service(
         baseline_last_hour=1.0,
         working_last_hour=0,
         incident="OUT-2026-0001" if affected else None,
-        down=tuple(each for each in regions if each.state != "restored"),
+        down=tuple(each for each in regions if each.state != "restored" and ongoing),
         restored=tuple(each for each in regions if each.state == "restored"),
+        silent=tuple(each for each in regions if each.state == "unknown" and not ongoing),
         countries=countries,
     )
 
@@ -83,10 +84,35 @@ def test_what_is_back_is_told_beside_what_is_down() -> None:
     assert plain(verdicts.service_verdict(whole, NOW)) == said
 
 
+def test_since_when_is_that_of_the_places_which_are_down() -> None:
+    later = (ONSET + timedelta(minutes=12), ONSET + timedelta(minutes=9))
+    down = tuple(replace(country(code, "down"), since=since) for code, since in zip(("ID", "IN"), later, strict=True))
+    whole = service("down", countries=(*down, country("BR", "restored")))
+    said = "WhatsApp is down in Indonesia and India since 18:09 UTC, and back in Brazil."
+    assert plain(verdicts.service_verdict(whole, NOW)) == said
+    # The outage as a whole, where it is coming back.
+    whole = service("recovering", countries=(*(replace(each, state="recovering") for each in down),))
+    assert plain(verdicts.service_verdict(whole, NOW)).endswith("it went down at 18:00 UTC.")
+
+
 def test_of_one_country_its_parts_are_named() -> None:
     rows = tuple(region(code, "down") for code in ("IN-GJ", "IN-MH", "IN-TN", "IN-KA"))
     whole = service("down", *rows, countries=(country("IN", "down", down=4),))
     assert "is down in Tamil Nadu, Maharashtra and 2 more parts of India since" in verdicts.service_verdict(whole, NOW)
+
+
+def test_a_country_from_which_too_little_is_heard_is_not_said_to_be_back() -> None:
+    india, states = country("IN", "unknown", restored=2, unknown=13), country("US", "unknown", restored=8, unknown=27)
+    went = "it went down at 18:00 UTC."
+    whole = service("recovering", countries=(country("BR", "restored"), india, states))
+    silent = "Too few reports from India and the United States to say whether WhatsApp works there."
+    assert plain(verdicts.service_verdict(whole, NOW)) == f"WhatsApp is back in Brazil; {went} {silent}"
+    # Where none is back as a whole, how much of some is.
+    whole = service("recovering", countries=(states, india, country("MX", "unknown", restored=1, unknown=9)))
+    said = "8 of 35 parts of the United States and 2 of 15 parts of India"
+    assert plain(verdicts.service_verdict(whole, NOW)) == f"WhatsApp is back in {said}; {went}"
+    whole = service("recovering", countries=(country("BR", "recovering"), india))
+    assert plain(verdicts.service_verdict(whole, NOW)) == f"WhatsApp is coming back in Brazil; {went}"
 
 
 def test_an_outage_seen_only_in_the_world_as_a_whole_names_no_place() -> None:
@@ -133,11 +159,95 @@ def test_a_country_is_told_by_its_parts_the_most_populous_first() -> None:
     assert plain(verdicts.here_verdict(local, link("GB"), local, NOW)) == said
 
 
+MOST_OF_BRITAIN = ("GB~LON", "GB~SE", "GB~NW", "GB~EE", "GB~WM", "GB-SCT", "GB~YH")
+
+
 def test_a_country_is_named_where_most_of_its_people_are_affected() -> None:
-    parts = ("GB~LON", "GB~SE", "GB~NW", "GB~EE", "GB~WM", "GB-SCT", "GB~YH")
-    local = service("down", *(region(code, "down") for code in parts), region("GB-WLS", "restored"))
-    said = "WhatsApp is down in the United Kingdom since 18:00 UTC, and back in Wales."
+    local = service("down", *(region(code, "down") for code in MOST_OF_BRITAIN))
+    said = "WhatsApp is down in the United Kingdom since 18:00 UTC."
     assert plain(verdicts.here_verdict(local, link("GB"), local, NOW)) == said
+    whole = replace(local, countries=(country("GB", "down", down=7),))
+    assert plain(verdicts.service_verdict(whole, NOW)) == said
+
+
+def test_a_country_is_not_named_for_most_of_its_parts_while_one_is_in_another_state() -> None:
+    rows = [region(code, "down") for code in MOST_OF_BRITAIN]
+    local = service("down", *rows, region("GB-WLS", "restored"))
+    said = "WhatsApp is down in London, South East England and 5 more parts of the United Kingdom since 18:00 UTC"
+    assert plain(verdicts.here_verdict(local, link("GB"), local, NOW)) == f"{said}, and back in Wales."
+    whole = replace(local, countries=(country("GB", "down", down=7, restored=1),))
+    assert plain(verdicts.service_verdict(whole, NOW)) == f"{said}."
+
+
+_UK = "the United Kingdom"
+_MOST = "London, South East England and 5 more parts of the United Kingdom"
+_ALL = "London, South East England and 6 more parts of the United Kingdom"
+_OTHER = "other parts of the United Kingdom"
+_SINCE = "since 18:00 UTC"
+_SILENT = "Too few reports from {} to say whether WhatsApp works there."
+_FALL = f"coming back in {_UK}: reports fall, but are not yet usual."
+_PAIRS = {
+    # The country's own row (None: it has none), most of its parts, Wales: what is said.
+    (None, "down", "down"): f"down in {_UK} {_SINCE}.",
+    (None, "down", "recovering"): f"down in {_MOST} {_SINCE}.",
+    (None, "down", "restored"): f"down in {_MOST} {_SINCE}, and back in Wales.",
+    (None, "down", "unknown"): f"down in {_MOST} {_SINCE}.",
+    (None, "recovering", "down"): f"down in Wales {_SINCE}.",
+    (None, "recovering", "recovering"): f"coming back in {_UK}.",
+    (None, "recovering", "restored"): f"coming back in {_MOST}, and is back in Wales.",
+    (None, "recovering", "unknown"): f"coming back in {_MOST}.",
+    (None, "restored", "down"): f"down in Wales {_SINCE}, and back in {_MOST}.",
+    (None, "restored", "recovering"): f"coming back in Wales, and is back in {_MOST}.",
+    (None, "restored", "restored"): f"back in {_UK}: in all 8 parts that were down, in the last of them {_SINCE}.",
+    (None, "restored", "unknown"): f"back in {_MOST}. {_SILENT.format('Wales')}",
+    (None, "unknown", "down"): f"down in Wales {_SINCE}.",
+    (None, "unknown", "recovering"): "coming back in Wales.",
+    (None, "unknown", "restored"): f"back in Wales. {_SILENT.format(_MOST)}",
+    (None, "unknown", "unknown"): _SILENT.format(_UK),
+    ("down", "down", "down"): f"down in {_UK} {_SINCE}.",
+    ("down", "down", "restored"): f"down in {_UK} {_SINCE}, and back in Wales.",
+    ("down", "recovering", "recovering"): f"down in {_UK} {_SINCE}.",
+    ("down", "restored", "restored"): f"down in {_UK} {_SINCE}, and back in {_ALL}.",
+    ("down", "restored", "unknown"): f"down in {_UK} {_SINCE}, and back in {_MOST}.",
+    ("down", "unknown", "unknown"): f"down in {_UK} {_SINCE}.",
+    ("recovering", "down", "down"): f"down in {_ALL} {_SINCE}.",
+    ("recovering", "restored", "down"): f"down in Wales {_SINCE}, and back in {_MOST}.",
+    ("recovering", "recovering", "recovering"): _FALL,
+    ("recovering", "recovering", "restored"): f"coming back in {_UK}, and is back in Wales.",
+    ("recovering", "restored", "restored"): f"coming back in {_UK}, and is back in {_ALL}.",
+    ("recovering", "unknown", "unknown"): _FALL,
+    ("restored", "down", "down"): f"down in {_ALL} {_SINCE}, and back in {_OTHER}.",
+    ("restored", "restored", "down"): f"down in Wales {_SINCE}, and back in {_OTHER}.",
+    ("restored", "restored", "recovering"): f"coming back in Wales, and is back in {_OTHER}.",
+    ("restored", "restored", "restored"): f"back in {_UK} {_SINCE}.",
+    ("restored", "restored", "unknown"): f"back in {_UK} {_SINCE}. {_SILENT.format('Wales')}",
+    ("unknown", "down", "restored"): f"down in {_MOST} {_SINCE}, and back in Wales.",
+    ("unknown", "restored", "recovering"): f"coming back in Wales, and is back in {_MOST}.",
+    ("unknown", "restored", "unknown"): f"back in {_MOST}. {_SILENT.format('Wales')}",
+    ("unknown", "restored", "restored"): f"back in {_ALL}. {_SILENT.format(_OTHER)}",
+    ("unknown", "unknown", "unknown"): _SILENT.format(_UK),
+}
+
+
+@pytest.mark.parametrize(("own", "most", "wales"), _PAIRS)
+def test_no_place_is_in_two_states_in_one_sentence(own: str | None, most: str, wales: str) -> None:
+    rows = [region(code, most) for code in MOST_OF_BRITAIN] + [region("GB-WLS", wales)]
+    local = service("down", *rows, *([region("GB", own)] if own else []))
+    said = _PAIRS[own, most, wales]
+    told = plain(verdicts.here_verdict(local, link("GB"), local, NOW))
+    assert told == (said if said.startswith("Too few") else f"WhatsApp is {said}")
+
+
+def test_what_is_down_is_told_though_the_country_was_found_back() -> None:
+    rows = (region("GB", "restored"), region("GB~LON", "down"), region("GB-SCT", "down"))
+    said = f"WhatsApp is down in London and Scotland {_SINCE}, and back in {_OTHER}."
+    assert plain(verdicts.here_verdict(service("down", *rows), link("GB"), service("down"), NOW)) == said
+
+
+def test_a_nation_is_not_back_while_a_part_of_it_is_not() -> None:
+    rows = (region("GB-ENG", "restored"), region("GB~LON", "down"), region("GB-SCT", "restored"))
+    said = f"WhatsApp is down in London {_SINCE}, and back in Scotland."
+    assert plain(verdicts.here_verdict(service("down", *rows), link("GB"), service("down"), NOW)) == said
 
 
 def test_a_country_is_back_when_all_its_parts_are() -> None:
@@ -152,7 +262,26 @@ def test_a_country_is_back_when_all_its_parts_are() -> None:
 
 def test_a_part_that_fell_silent_is_not_counted_as_back() -> None:
     local = service("recovering", region("GB-SCT", "restored"), region("GB-WLS", "unknown"))
-    assert plain(verdicts.here_verdict(local, link("GB"), local, NOW)) == "WhatsApp is back in Scotland."
+    said = "WhatsApp is back in Scotland. Too few reports from Wales to say whether WhatsApp works there."
+    assert plain(verdicts.here_verdict(local, link("GB"), local, NOW)) == said
+
+
+def test_what_was_silent_when_an_outage_ended_is_neither_back_nor_fine() -> None:
+    never = "WhatsApp was down in {} today; too few reports have come since to say whether it is back there."
+    scotland, wales = region("GB-SCT", "unknown"), region("GB-WLS", "unknown")
+    over = service("normal", region("GB-WLS", "restored"), ongoing=False)
+    local = service("unknown", scotland, ongoing=False)
+    assert plain(verdicts.here_verdict(local, link("GB-SCT"), over, NOW)) == never.format("Scotland")
+    # A country of which a part is back, and one of which none is.
+    local = service("unknown", scotland, region("GB-WLS", "restored"), ongoing=False)
+    said = f"WhatsApp is back in Wales. {_SILENT.format('Scotland')}"
+    assert plain(verdicts.here_verdict(local, link("GB"), over, NOW)) == said
+    local = service("unknown", scotland, wales, ongoing=False)
+    assert plain(verdicts.here_verdict(local, link("GB"), over, NOW)) == never.format(_UK)
+    # And to whoever is not there.
+    whole = service("normal", scotland, wales, countries=(country("GB", "unknown", unknown=2),), ongoing=False)
+    assert plain(verdicts.elsewhere_verdict(whole, link("FR"), NOW)) == never.format(_UK)
+    assert plain(verdicts.elsewhere_verdict(whole, link("GB~LON"), NOW)) == never.format(_OTHER)
 
 
 # --- elsewhere --------------------------------------------------------------------------------------------------------
@@ -182,6 +311,23 @@ def test_elsewhere_knows_of_the_other_parts_of_the_country() -> None:
     assert plain(verdicts.elsewhere_verdict(whole, link("GB-WLS"), NOW)) == said
 
 
+def test_elsewhere_silence_is_neither_back_nor_fine() -> None:
+    rows = (region("GB-SCT", "restored"), region("GB-WLS", "restored"), region("GB~LON", "unknown"))
+    whole = service("recovering", *rows, countries=(country("GB", "unknown", restored=2, unknown=1),))
+    # To a reader in Scotland, Wales is back and London is silent.
+    assert plain(verdicts.elsewhere_verdict(whole, link("GB-SCT"), NOW)) == _SILENT.format(_OTHER)
+    said = "Elsewhere, WhatsApp is back in other parts of the United Kingdom."
+    assert plain(verdicts.elsewhere_verdict(whole, link("GB~LON"), NOW)) == said
+    assert plain(verdicts.elsewhere_verdict(whole, link("FR"), NOW)) == _SILENT.format(_UK)
+
+
+def test_elsewhere_other_parts_of_a_country_are_not_down_and_back_at_once() -> None:
+    rows = (region("GB-SCT", "down"), region("GB-WLS", "restored"), region("GB~LON", "down"))
+    whole = service("down", *rows, countries=(country("GB", "down", down=2, restored=1),))
+    said = "Elsewhere, WhatsApp is down in other parts of the United Kingdom."
+    assert plain(verdicts.elsewhere_verdict(whole, link("GB-SCT"), NOW)) == said
+
+
 def test_elsewhere_says_nothing_on_a_quiet_day_and_when_it_is_only_here() -> None:
     assert verdicts.elsewhere_verdict(service(), link("FR"), NOW) == ""
     only = service("down", region("FR", "down"), countries=(country("FR", "down"),))
@@ -203,6 +349,21 @@ def test_siblings_are_told_while_something_is_down_and_not_on_a_quiet_day() -> N
     assert verdicts.sibling_sentences(service(), [instagram]) == ("Instagram, of the same provider, is down.",)
     assert verdicts.sibling_sentences(service(), [facebook, threads]) == ()
     assert verdicts.sibling_sentences(service("down"), [facebook])[0] == "Facebook shows no outage."
+
+
+def test_a_sibling_that_is_coming_back_is_not_said_to_be_down() -> None:
+    instagram, threads = service("recovering", name="Instagram"), service("down", name="Threads")
+    facebook = service(name="Facebook")
+    assert verdicts.sibling_sentences(service("down"), [instagram, threads, facebook]) == (
+        "Threads is down too.",
+        "Instagram is coming back.",
+        "Facebook shows no outage.",
+    )
+    assert verdicts.sibling_sentences(service(), [instagram]) == ("Instagram, of the same provider, is coming back.",)
+    # Nor is it down "too" beside one that is coming back.
+    assert verdicts.sibling_sentences(instagram, [threads]) == ("Threads, of the same provider, is down.",)
+    # One that fell silent is neither.
+    assert verdicts.sibling_sentences(service("down"), [service("unknown", name="Instagram")]) == ()
 
 
 def test_home_tells_what_is_down_where_the_reader_is() -> None:
@@ -232,5 +393,11 @@ def test_home_names_up_to_three_and_counts_more() -> None:
     assert verdicts.home_verdict(home(down[0], service("recovering", name="B")), stale=False) == (
         "A is down right now. B is coming back."
     )
+    silent = service("unknown", name="C")
+    assert verdicts.home_verdict(home(down[0], service("recovering", name="B"), silent), stale=False) == (
+        "A is down right now. B is coming back. Too few reports to say whether C is back."
+    )
+    assert verdicts.home_verdict(home(silent), stale=False) == "Too few reports to say whether C is back."
+    assert verdicts.home_verdict(home(silent), stale=True) == "We cannot say what is down right now."
     assert verdicts.home_verdict(home(), stale=False) == "Nothing is down right now."
     assert verdicts.home_verdict(home(), stale=True) == "We cannot say what is down right now."

@@ -21,9 +21,10 @@ from frontend.templatetags import pages
 from reports import clock, status
 from reports.detection.parameters import Parameters
 from reports.intake import inbox, shapes, weighing
-from reports.models import DetectorState, InboxBlock
+from reports.models import DetectorState, InboxBlock, Region, Service
 from reports.status import snapshots
 from tests.frontend import scene
+from tests.status.making import open_incident, take_down
 
 T = TypeVar("T")
 
@@ -57,6 +58,15 @@ def text(client: Client, address: str) -> str:
     return response.content.decode()
 
 
+def test_people_are_said_to_live_where_it_is_down_or_coming_back_since_both_are_counted(
+    client: Client, outage: str
+) -> None:
+    assert re.search(
+        r"In the world, about [^.]+ live where it is down or coming back\.", text(client, "/services/whatsapp/")
+    )
+    assert re.search(r"About [^.]+ live where it is down or coming back\.", text(client, "/"))
+
+
 def in_thread(call: Callable[[], T]) -> T:
     """What ``call`` answers, from a thread of its own: the browser's tests leave an event loop running in this one."""
 
@@ -68,6 +78,26 @@ def in_thread(call: Callable[[], T]) -> T:
 
     with ThreadPoolExecutor(max_workers=1) as thread:
         return thread.submit(run).result()
+
+
+def test_a_region_that_was_silent_when_an_outage_ended_is_not_shown_as_fine(client: Client, quiet_day: None) -> None:
+    now = clock.now()
+    service = Service.objects.get(slug="whatsapp")
+    incident = open_incident(
+        service, ref="OUT-2026-0090", onset_at=now - timedelta(hours=3), resolved_at=now - timedelta(hours=1)
+    )
+    london, wales = (Region.objects.get(code=code) for code in ("GB~LON", "GB-WLS"))
+    take_down(incident, wales, restored_at=now - timedelta(hours=2))
+    take_down(incident, london, unknown_at=now - timedelta(hours=2))
+    snapshots.forget()
+    page = text(client, "/services/whatsapp/GB~LON/")
+    assert heading(page).startswith("WhatsApp was down in London today; too few reports have come since")
+    assert heading(text(client, "/services/whatsapp/GB/")).startswith("WhatsApp is back in Wales. Too few reports from")
+    # Beside the others it is marked as what it is.
+    tile = re.search(r'<a href="/services/whatsapp/GB~LON/">.*?</a>', text(client, "/services/whatsapp/GB/"), re.DOTALL)
+    assert tile
+    assert "Too few reports to say" in tile[0]
+    assert "1 back, 1 silent" in text(client, "/services/whatsapp/")
 
 
 # One test for all of them: laying the scene costs more than looking at it.

@@ -69,6 +69,46 @@ def test_an_incident_that_is_rejected_merged_or_resolved_makes_nothing_down(worl
     assert len(now.restored) == (1 if end == "resolved_at" else 0)
 
 
+def test_what_was_silent_when_an_outage_ended_stays_unknown_while_the_rest_is_told_to_be_back(world: World):
+    watch(baseline=learn())
+    regions = world.regions
+    incident = open_incident(world.whatsapp, resolved_at=at("19:30"))
+    for code in ("GB-ENG", "BR", "US"):
+        take_down(incident, regions[code], restored_at=at("19:00"))
+    for code in ("GB-SCT", "US-CA", "IN"):
+        take_down(incident, regions[code], unknown_at=at("19:10"))
+    take_down(incident, regions["US-NY"], withdrawn_at=at("18:30"))
+    # The world is heard, and nothing is down in it.
+    now = whatsapp()
+    assert (now.state, now.incident, now.down, now.people_affected) == ("normal", None, (), 0)
+    assert {each.region.code for each in now.silent} == {"GB-SCT", "US-CA", "IN"}
+    states = {each.region.code: each.state for each in now.countries}
+    assert states == {"IN": "unknown", "US": "restored", "BR": "restored", "GB": "unknown"}
+    for code, state in (("GB-SCT", "unknown"), ("GB-ENG", "normal"), ("GB", "unknown"), ("FR", "normal")):
+        found = whatsapp(code)
+        assert (found.state, found.since, found.incident, found.people_affected) == (state, None, None, 0), code
+    # What takes its country's state, what has a word of its own beside it, and what was no part of it after all.
+    assert [each.region.code for each in whatsapp("IN-GJ").silent] == ["IN-GJ"]
+    assert (whatsapp("IN-GJ").state, whatsapp("US-CA").state, whatsapp("US-NY").state) == (
+        "unknown",
+        "unknown",
+        "normal",
+    )
+    assert [each.region.code for each in whatsapp("GB").silent] == ["GB-SCT"]
+    # Parts of a country that was found back as a whole.
+    assert (whatsapp("US").state, [each.region.code for each in whatsapp("US").silent]) == ("normal", ["US-CA"])
+
+
+def test_a_silence_is_forgotten_with_the_restorations_a_day_after(world: World):
+    watch()
+    day = timedelta(days=1)
+    incident = open_incident(world.whatsapp, onset_at=at("18:00") - day, resolved_at=at("19:30") - day)
+    take_down(incident, world.regions["GB-ENG"], restored_at=at("19:00") - day)
+    take_down(incident, world.regions["GB-SCT"], unknown_at=at("19:10") - day)
+    found = whatsapp("GB-SCT")
+    assert (found.state, found.silent, whatsapp().silent, whatsapp().restored) == ("normal", (), (), ())
+
+
 def test_people_are_counted_once_where_regions_nest(world: World):
     watch()
     regions = world.regions
@@ -222,6 +262,20 @@ def test_countries_come_by_people_with_how_many_parts_are_in_which_state(world: 
     # Back since its last part rose; nobody is affected any more.
     assert (found["US"].state, found["US"].since, found["US"].people_affected) == ("restored", at("19:20"), 0)
     assert found["GB"].people_affected == world.regions["GB-ENG"].population
+
+
+def test_a_country_with_silent_parts_is_back_only_by_the_detectors_own_word(world: World):
+    watch()
+    incident = open_incident(world.whatsapp)
+    for code in ("GB-SCT", "US-CA"):
+        take_down(incident, world.regions[code], restored_at=at("19:00"))
+    for code in ("GB-ENG", "US-NY"):
+        take_down(incident, world.regions[code], unknown_at=at("19:20"))
+    take_down(incident, world.regions["US"], restored_at=at("19:00"))
+    found = {each.region.code: each for each in whatsapp().countries}
+    assert (found["GB"].state, found["GB"].since) == ("unknown", at("19:20"))
+    assert (found["GB"].restored, found["GB"].unknown) == (1, 1)
+    assert (found["US"].state, found["US"].since) == ("restored", at("19:00"))
 
 
 def test_a_rise_that_a_siblings_outage_explains_is_called_so(world: World):
