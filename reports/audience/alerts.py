@@ -450,7 +450,7 @@ def find(*, now: datetime, site: datetime, incident_json: IncidentJson) -> int:
         if incident is None:
             continue
         parts = [status.incident(ref) for ref in outage.beside]
-        rank = max(_RANKS[statuspage.impact_of(part)] for part in (incident, *parts) if part is not None)
+        rank = _RANKS[statuspage.impact_of(incident, *(part for part in parts if part is not None))]
         kept: dict[tuple[str, str], Notice] = {}
         for code, severity, channel in by_service[row.service_id]:
             those = wishes.filter(service_id=row.service_id, region__code=code, severity=severity, channel=channel)
