@@ -12,9 +12,12 @@ fade with ``MEMORY``, so that a second costs what arrives in it, not what has ar
 * as ``regular``, when the pauses between its reports vary less than ``REGULAR`` times their mean: people arrive at
   random, with pauses that vary as much as their mean (a Poisson process).
 
-Of a concentrated flow only what comes beyond the first ``FREE`` reports of a network is set aside, of a hosting or
-misplaced one only what comes from such networks: whoever else reports at the same time is counted, so that nobody can
-hide a real outage behind a brigade, or close it with one.
+Of a concentrated or regular flow only what comes beyond the first ``FREE`` reports of a network is set aside, of a
+hosting or misplaced one only what comes from such networks: whoever else reports at the same time is counted, so that
+nobody can hide a real outage behind a brigade, or close it with one. No shape takes a flow as a whole: which of its
+reports a machine sent can be told by nothing but what each network sent, and one machine that reports ten times as
+often as all people together makes any flow regular. The price is that a machine with hundreds of networks, a few
+reports from each, is counted, by the clock or not: it looks like a crowd, network by network.
 """
 
 from __future__ import annotations
@@ -48,7 +51,8 @@ FOREIGN = 0.5
 """Share of a flow from hosting networks, or from other countries', at which these are set aside: below it they are
 people behind a VPN, who see the same outage."""
 FREE = 3
-"""Reports of one network about one service within the counting window that a concentrated flow still counts."""
+"""Reports of one network about one service within the counting window that a concentrated or regular flow still
+counts."""
 TOGETHER = timedelta(minutes=30)
 """A flow that is suspicious again within this time goes on with the same quarantine."""
 LONGEST_PAUSE = timedelta(minutes=30)
@@ -99,12 +103,10 @@ def examine(cursor: Cursor, flow: Flow) -> NDArray[np.int8]:
 
 def _concerned(flow: Flow, rows: NDArray[np.intp], shape: int) -> NDArray[np.bool_]:
     """Which of these reports of a flow of this shape are set aside for it."""
-    if shape == _CONCENTRATED:
-        concerned: NDArray[np.bool_] = flow.rank[rows] > FREE
-    elif shape in (_HOSTING, _MISPLACED):
-        concerned = flow.origin[rows] & (HOSTING if shape == _HOSTING else MISPLACED) > 0
+    if shape in (_HOSTING, _MISPLACED):
+        concerned: NDArray[np.bool_] = flow.origin[rows] & (HOSTING if shape == _HOSTING else MISPLACED) > 0
     else:
-        concerned = np.ones(len(rows), dtype=np.bool_)
+        concerned = flow.rank[rows] > FREE
     return concerned
 
 
@@ -188,7 +190,7 @@ class _Sums:
         """Whether a flow has a shape: a row for each of ``SHAPES``, a column for each flow."""
         concentrated = self.networks() < self.needed()
         foreign = [share >= FOREIGN * self.reports for share in (self.hosting, self.misplaced)]
-        # Of a concentrated flow others are counted, so it is not set aside as a whole.
+        # Of either the same reports are set aside: one name for them is enough.
         regular = (self.reports >= REGULAR_LEAST) & (self.variation() < REGULAR) & ~concentrated
         found: NDArray[np.bool_] = np.stack([concentrated, *foreign, regular]) & (self.reports >= LEAST)
         return found

@@ -16,7 +16,7 @@ from reports.intake import guard, inbox, quarantine, shapes
 from reports.intake.drain import drain
 from reports.intake.submission import Post, submit_many
 from reports.intake.weighing import FULL, _ranks, damped_total
-from reports.models import Quarantine, Report, ReportCount
+from reports.models import Kind, Quarantine, Report, ReportCount
 from tests.intake.making import Catalogue
 
 NOON = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
@@ -112,14 +112,48 @@ def test_votes_of_a_few_networks_are_set_aside_too(known: Catalogue):
     assert Quarantine.objects.get().kind == 1
 
 
+def clocked(networks: int, pause: float, *, seconds: float, **more: str) -> list[Post]:
+    """Bots that send one after another with the same pause, in turn from each network."""
+    times = np.arange(0, seconds, pause).tolist()
+    return [post(i % networks, i // networks + 1, at, block=BRIGADE, **more) for i, at in enumerate(times)]
+
+
 @pytest.mark.parametrize("batch", [10, 25])
 def test_a_machine_is_found_out_as_its_reports_come_in(known: Catalogue, batch: int):
-    posts = [post(i % 250, i // 250 + 1, 3.0 * i) for i in range(200)]
+    posts = clocked(20, 3.0, seconds=600)
     for first in range(0, 200, batch):
         submit_many(posts[first : first + batch])
         drained()
-    assert reasons()["regular"] >= 140
+    # All but what is free to each network, and to the whole flow before it has a shape.
+    assert reasons() == {"regular": 200 - 20 * shapes.FREE, "": 20 * shapes.FREE}
+    assert counted() == 20 * shapes.FREE
     assert Quarantine.objects.get().shape == "regular"
+
+
+@pytest.mark.parametrize("kind", [Kind.DOWN, Kind.WORKING])
+@pytest.mark.parametrize(("networks", "pause", "region"), [(30, 3.0, "GB-ENG"), (40, 1.5, "GB-SCT")])
+def test_people_beside_a_machine_are_counted(known: Catalogue, kind: Kind, networks: int, pause: float, region: str):
+    """It outnumbers them ten to one, and was found out before they come. One in five is behind a carrier of seven."""
+    rng = np.random.default_rng(6)
+    at = np.sort(rng.uniform(600, 2400, round(180 / pause))).tolist()
+    people = [post(i if i % 5 else 240 + i // 5 % 7, i + 1, one, kind=kind.label) for i, one in enumerate(at)]
+    posts = people + clocked(networks, pause, seconds=2400, region=region, kind=kind.label)
+    for first in range(0, 2400, 60):
+        minute = NOON + timedelta(seconds=first), NOON + timedelta(seconds=first + 60)
+        send(one for one in posts if minute[0] <= one.received_at < minute[1])
+        drained()
+    keys = guard.read_secrets(NOON)
+    theirs = {guard.pseudonyms(f"{BRIGADE}.{n}.1", client="", keys=keys).network for n in range(networks)}
+    honest = Report.objects.exclude(network__in=theirs)
+    assert honest.count() == len(people)
+    assert honest.filter(counted=True).count() >= 0.9 * len(people)
+    # Whoever has a network of their own is, without exception.
+    sizes = Counter(honest.values_list("network", flat=True))
+    assert honest.filter(counted=True).count() == sum(min(size, shapes.FREE) for size in sizes.values())
+    bots = Report.objects.filter(network__in=theirs)
+    assert bots.filter(counted=True).count() == networks * shapes.FREE
+    assert set(bots.filter(counted=False).values_list("reason", flat=True)) == {"regular"}
+    assert counted(kind) == Report.objects.filter(counted=True).count()
 
 
 def test_what_is_released_is_counted_once_and_its_flow_left_alone(known: Catalogue, admin_user: User):
