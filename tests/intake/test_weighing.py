@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from reports.intake import guard, inbox, quarantine, shapes
 from reports.intake.drain import drain
 from reports.intake.submission import Post, submit_many
-from reports.intake.weighing import FULL, _ranks, damped_total
+from reports.intake.weighing import FULL, damped_total, ranks
 from reports.models import Kind, Quarantine, Report, ReportCount
 from tests.intake.making import Catalogue
 
@@ -156,19 +156,86 @@ def test_people_beside_a_machine_are_counted(known: Catalogue, kind: Kind, netwo
     assert counted(kind) == Report.objects.filter(counted=True).count()
 
 
+def in_full(sizes: Iterable[int]) -> int:
+    """What so many reports of each network count by the rule."""
+    return sum(int(total) for total in damped_total(np.array(list(sizes), dtype=np.int64)))
+
+
+def matches_the_reports(kind: int = 0) -> bool:
+    return counted(kind) == Report.objects.filter(kind=kind, counted=True, reason="").count()
+
+
 def test_what_is_released_is_counted_once_and_its_flow_left_alone(known: Catalogue, admin_user: User):
     send(brigade(5, 40))
     drained()
     held, before = reasons()["concentrated"], counted()
     (set_aside,) = Quarantine.objects.all()
-    assert quarantine.release(set_aside.pk, by=admin_user, now=NOON) == held
+    given_back = quarantine.release(set_aside.pk, by=admin_user, now=NOON)
+    # As if it had never been set aside.
+    assert before + given_back == counted() == in_full([40] * 5)
+    assert reasons() == {"": counted(), "damped": 200 - counted()}
+    assert 0 < given_back < held
     assert quarantine.release(set_aside.pk, by=admin_user, now=NOON) == 0
-    assert counted() == before + held
-    assert reasons()["concentrated"] == 0
     send(post(9, host, 700 + host, block=BRIGADE) for host in range(1, 6))
     drained()
     assert reasons()["concentrated"] == 0
-    assert counted() == before + held + 5
+    assert counted() == before + given_back + 5
+    assert matches_the_reports()
+
+
+@pytest.mark.parametrize("each", [60, 200])
+def test_one_network_counts_by_the_rule_after_a_release_too(known: Catalogue, admin_user: User, each: int):
+    send(brigade(1, each))
+    drained()
+    for row in Quarantine.objects.all():
+        quarantine.release(row.pk, by=admin_user, now=NOON)
+    assert counted() == in_full([each])
+    assert set(reasons()) == {"", "damped"}
+    assert matches_the_reports()
+
+
+def test_a_release_begins_a_new_window_where_the_guard_did_and_damps_regions_together(
+    known: Catalogue, admin_user: User
+):
+    later = [
+        Post(one.data | {"region": "GB-SCT"}, one.address, one.received_at + timedelta(minutes=75))
+        for one in brigade(2, 50, seed=3)
+    ]
+    here = [post(n, host, 601 + host, block=BRIGADE) for n in range(2) for host in range(31, 61)]
+    send(brigade(2, 30, region="GB-SCT") + here + later)
+    drained()
+    for row in Quarantine.objects.all():
+        quarantine.release(row.pk, by=admin_user, now=NOON)
+    # Windows: those of the first hour with 60 of each network, those of the second with 50.
+    assert counted() == in_full([60, 60, 50, 50])
+    assert matches_the_reports()
+
+
+def test_releases_and_a_lifted_ban_together_give_back_no_more_than_the_rule(known: Catalogue, admin_user: User):
+    first = brigade(3, 40)
+    send(first)
+    drained()
+    keys = guard.read_secrets(NOON)
+    network = guard.pseudonyms(f"{BRIGADE}.1.1", client="", keys=keys).network
+    ban = quarantine.ban(
+        service_id=known.whatsapp.id,
+        region_id=known.england.id,
+        kind=0,
+        network=network,
+        seen_at=NOON,
+        lasting=timedelta(hours=6),
+        why="a script",
+        by=admin_user,
+        now=NOON + timedelta(seconds=600),
+    )
+    send(post(n, host, 600 + 2 * host + n / 10, block=BRIGADE) for n in range(3) for host in range(41, 81))
+    drained()
+    for row in Quarantine.objects.all():
+        quarantine.release(row.pk, by=admin_user, now=NOON)
+    quarantine.lift(ban.pk, by=admin_user, now=NOON)
+    assert counted() == in_full([80] * 3)
+    assert set(reasons()) == {"", "damped"}
+    assert matches_the_reports()
 
 
 def test_a_network_is_new_to_a_service_once_wherever_it_reports(known: Catalogue):
@@ -195,9 +262,9 @@ def test_ranks_are_those_of_a_plain_loop_whatever_the_batches(sent: list[tuple[i
             last, already = (
                 np.array([remembered.get(k, (-(10**15), 0))[i] for k in keys.tolist()], dtype=np.int64) for i in (0, 1)
             )
-            ranks = _ranks(keys, minutes * minute, last, already)
-            found += ranks.rank.tolist()
-            for k, since, rank in zip(keys.tolist(), ranks.since.tolist(), ranks.rank.tolist(), strict=True):
+            ranked = ranks(keys, minutes * minute, last, already)
+            found += ranked.rank.tolist()
+            for k, since, rank in zip(keys.tolist(), ranked.since.tolist(), ranked.rank.tolist(), strict=True):
                 remembered[k] = (since, rank)
     assert found == expected
 
