@@ -28,6 +28,7 @@ from typing import Any
 
 import numpy as np
 from django.db.models import F
+from django.db.models.functions import Greatest, Least
 from numpy.typing import NDArray
 
 from reports import binary
@@ -263,15 +264,29 @@ def _set_aside(name: int, shape: str, at: Integers, figures: dict[str, float]) -
     """Notes the quarantine: a new one, or the one that goes on."""
     service, region, kind = (int(column[0]) for column in _key(np.array([name])))
     first, last = (datetime.fromtimestamp(int(ms) / 1000, tz=UTC) for ms in (at.min(), at.max()))
-    same = Quarantine.objects.filter(
-        service_id=service,
-        region_id=region,
-        kind=kind,
-        shape=shape,
-        released_at=None,
-        last_at__gte=first - TOGETHER,
+    same = (
+        Quarantine.objects.filter(
+            service_id=service,
+            region_id=region,
+            kind=kind,
+            shape=shape,
+            released_at=None,
+            last_at__gte=first - TOGETHER,
+            began_at__lte=last + TOGETHER,
+        )
+        .order_by("-last_at")
+        .values_list("pk", flat=True)
+        .first()
     )
-    if not same.update(last_at=last, reports=F("reports") + len(at), figures=figures):
+    # Either end: what comes late out of the inbox belongs to it too, and must be found when it is released.
+    if same:
+        Quarantine.objects.filter(pk=same).update(
+            began_at=Least("began_at", first),
+            last_at=Greatest("last_at", last),
+            reports=F("reports") + len(at),
+            figures=figures,
+        )
+    else:
         Quarantine.objects.create(
             service_id=service,
             region_id=region,

@@ -211,6 +211,19 @@ def test_a_release_begins_a_new_window_where_the_guard_did_and_damps_regions_tog
     assert matches_the_reports()
 
 
+def test_what_came_late_out_of_the_inbox_is_released_too_and_gets_no_more(known: Catalogue, admin_user: User):
+    posts = sorted(brigade(2, 100), key=lambda one: one.received_at)
+    for part in (posts[120:], posts[:120]):
+        send(part)
+        drained()
+    (set_aside,) = Quarantine.objects.all()
+    assert set_aside.reports == reasons()["concentrated"]
+    quarantine.release(set_aside.pk, by=admin_user, now=NOON)
+    assert set(reasons()) == {"", "damped"}
+    assert counted() == in_full([100, 100])
+    assert matches_the_reports()
+
+
 def test_releases_and_a_lifted_ban_together_give_back_no_more_than_the_rule(known: Catalogue, admin_user: User):
     first = brigade(3, 40)
     send(first)
