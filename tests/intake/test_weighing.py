@@ -130,6 +130,26 @@ def test_a_machine_is_found_out_as_its_reports_come_in(known: Catalogue, batch: 
     assert Quarantine.objects.get().shape == "regular"
 
 
+def test_a_machine_is_found_out_after_a_quiet_hour_too(known: Catalogue):
+    send(crowd(20, seconds=3600))
+    drained()
+    after = [
+        Post(one.data, one.address, one.received_at + timedelta(hours=1)) for one in clocked(30, 3.0, seconds=1200)
+    ]
+    for first in range(0, 400, 20):
+        send(after[first : first + 20])
+        drained()
+    assert reasons()["regular"] == 400 - 30 * shapes.FREE
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_crowd_whose_rate_leaps_is_not_regular(known: Catalogue, seed: int):
+    leap = [Post(one.data, one.address, one.received_at + timedelta(hours=1)) for one in crowd(600, seed=seed)]
+    send([*crowd(20, seed=seed + 10, seconds=3600), *leap])
+    drained()
+    assert not reasons()["regular"]
+
+
 @pytest.mark.parametrize("kind", [Kind.DOWN, Kind.WORKING])
 @pytest.mark.parametrize(("networks", "pause", "region"), [(30, 3.0, "GB-ENG"), (40, 1.5, "GB-SCT")])
 def test_people_beside_a_machine_are_counted(known: Catalogue, kind: Kind, networks: int, pause: float, region: str):
