@@ -21,8 +21,8 @@ def held(db: None) -> Quarantine:
     known = make_catalogue()
     country = Region.objects.get(code="GB")
     CrowdShape.objects.create(
-        service=known.whatsapp, region=country, kind=0, at=NOON, reports=1000, squares=200_000, pauses=600,
-        pause_squares=900, pairs=0, same=0,
+        service=known.whatsapp, region=country, kind=0, at=NOON, reports=1000, squares=200_000, variations=900,
+        pairs=0, same=0, last_pause=1,
     )  # fmt: skip
     return Quarantine.objects.create(
         service=known.whatsapp,

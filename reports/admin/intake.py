@@ -45,7 +45,7 @@ class QuarantineAdmin(ReadOnlyAdmin):
         """What the shape rests on."""
         f = row.figures
         if row.shape == "regular":
-            return f"pauses vary {f.get('variation', 0):.2f} × their mean; people: about 1"
+            return f"local variation of the pauses {f.get('variation', 0):.2f}; people: about 1, a clock: 0"
         if row.shape == "hosting":
             return f"{f.get('hosting', 0):.0%} of the flow from hosting networks"
         if row.shape == "misplaced":

@@ -10,7 +10,7 @@ rejected instead, and says so.
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 
 import numpy as np
 from django.contrib.auth.models import User
@@ -21,7 +21,7 @@ from reports import binary, counts, partitions
 from reports.binary import BigintArray, Cursor
 from reports.intake import bans, drain
 from reports.intake.guard import COUNTING_WINDOW
-from reports.intake.weighing import BANNED
+from reports.intake.weighing import BANNED, DAMPED, REPEATED, damped_total, is_damped, ranks
 from reports.models import Ban, CrowdShape, Quarantine
 
 EXEMPT = timedelta(hours=6)
@@ -31,6 +31,7 @@ EXEMPT = timedelta(hours=6)
 def release(quarantine_id: int, *, by: User, now: datetime) -> int:
     """Counts the reports of a quarantine after all, and leaves their flow alone for ``EXEMPT``; how many they were.
 
+    They weigh what they would have weighed without it: what one network sent is damped, with what of it was counted.
     They enter the counts of the minutes in which they were received. What the detector has judged stays as it was
     judged; it sees what is still to come. Reports past retention cannot be given back. Doing it twice changes nothing.
     """
@@ -44,7 +45,9 @@ def release(quarantine_id: int, *, by: User, now: datetime) -> int:
         row.save(update_fields=["released_at", "released_by"])
         flow = CrowdShape.objects.filter(service_id=row.service_id, region_id=row.region_id, kind=row.kind)
         flow.update(exempt_until=now + EXEMPT)
-        return _give_back(cursor, row, row.shape, start=row.began_at, end=row.last_at + timedelta(milliseconds=1))
+        end = row.last_at + timedelta(milliseconds=1)
+        _damp(cursor, row, end=end)
+        return _give_back(cursor, row, row.shape, start=row.began_at, end=end)
 
 
 def ban(
@@ -100,6 +103,54 @@ def lift(ban_id: int, *, by: User, now: datetime) -> int:
         row.lifted_at, row.lifted_by = now, by
         row.save(update_fields=["lifted_at", "lifted_by"])
         return _give_back(cursor, row, BANNED, start=row.began_at, end=row.until_at, network=row.network)
+
+
+def _damp(cursor: Cursor, what: Quarantine, *, end: datetime) -> None:
+    """Of what is held of ``what``, gives to what is damped that reason, so that only the rest is left to give back.
+
+    A network's windows follow each other from its first report of the UTC day on, the life of its pseudonym. One that
+    had begun before midnight, under another name, begins anew here: which two names are one network's nobody knows.
+    """
+    flow = [what.service_id, what.kind]
+    window = partitions.lowest_id(what.began_at), partitions.lowest_id(end)
+    regions = BigintArray(np.array(bans.inside(what.region_id), dtype=np.int64))
+    day = datetime.combine(what.began_at.astimezone(UTC).date(), time(), UTC)
+    cursor.execute(
+        _SENT, [*window, *flow, what.shape, regions, BANNED, partitions.lowest_id(day), window[1], *flow, REPEATED]
+    )
+    found = cursor.fetchall()
+    if not found:
+        return
+    network, at, held, taken = np.array([row[1:] for row in found], dtype=np.int64).T
+    sent = ranks(network, at)
+    # Each window of each network as a number.
+    _, group = np.unique(np.stack((network, sent.since)), axis=1, return_inverse=True)
+    # Reports that were drained in another order than they had come in were ranked in that: those counted may be others
+    # than those at which the total steps up here, and what is still free is less.
+    free = np.floor(damped_total(np.bincount(group))) - np.bincount(group, weights=taken)
+    steps = np.flatnonzero((held == 1) & ~is_damped(sent.rank))
+    kept = steps[ranks(group[steps], at[steps]).rank <= free[group[steps]]]
+    held[kept] = 0
+    damped = [found[row][0] for row in np.flatnonzero(held)]
+    cursor.execute(
+        "UPDATE reports_report SET reason = %s WHERE id >= %s AND id < %s AND id = ANY(%s)", [DAMPED, *window, damped]
+    )
+
+
+# Every person's once, whether counted, set aside or banned: they were ranked together. What is banned has a place of
+# its own in the total, which lifting the ban fills.
+_SENT = """
+WITH held AS (
+    SELECT id, network FROM reports_report
+    WHERE id >= %s AND id < %s AND service_id = %s AND kind = %s AND reason = %s AND region_id = ANY(%s)
+)
+SELECT id, network, (extract(epoch FROM received_at) * 1000)::bigint, (id IN (SELECT id FROM held))::int,
+    (counted OR reason = %s)::int
+FROM reports_report
+WHERE id >= %s AND id < %s AND service_id = %s AND kind = %s AND reason <> %s
+    AND network IN (SELECT network FROM held)
+ORDER BY received_at, id
+"""
 
 
 def _give_back(

@@ -28,7 +28,7 @@ from reports.intake.guard import COUNTING_WINDOW
 REASONS = ("", "repeated", "damped", *shapes.SHAPES, "banned")
 """Why a report does not count, by number; the first says that it does."""
 _REPEATED, _DAMPED, _SHAPES, _BANNED = 1, 2, 3, len(REASONS) - 1
-BANNED = REASONS[_BANNED]
+REPEATED, DAMPED, BANNED = REASONS[_REPEATED], REASONS[_DAMPED], REASONS[_BANNED]
 
 FULL = 8
 """Reports of one network about one service that count in full within the window."""
@@ -90,7 +90,7 @@ def weigh(cursor: Cursor, arrivals: Arrivals) -> Weighed:
     reason[first] = 0
     rows = np.flatnonzero(first)
     at = a.received_at[rows]
-    sent = _ranks(
+    sent = ranks(
         _across_midnight(sender, sender_before)[rows],
         at,
         seen.last(sender[rows], sender_before[rows]),
@@ -120,7 +120,7 @@ def weigh(cursor: Cursor, arrivals: Arrivals) -> Weighed:
             a.origin[visitors],
         ),
     )
-    damped = np.floor(damped_total(sent.rank)) == np.floor(damped_total(sent.rank - 1))
+    damped = is_damped(sent.rank)
     reason[rows] = np.where(shape > 0, shape + _SHAPES - 1, np.where(damped, _DAMPED, np.where(ban > 0, _BANNED, 0)))
     if ban.any():
         bans.note(ban[reason[rows] == _BANNED])
@@ -147,6 +147,12 @@ def damped_total(reports: Integers) -> NDArray[np.float64]:
     grown = FULL * (1 + np.log(np.maximum(reports, FULL) / FULL))
     total: NDArray[np.float64] = np.where(reports <= FULL, reports, grown)
     return total
+
+
+def is_damped(rank: Integers) -> NDArray[np.bool_]:
+    """Whether the whole part of :func:`damped_total` stays as it is with the report of this ``rank``."""
+    damped: NDArray[np.bool_] = np.floor(damped_total(rank)) == np.floor(damped_total(rank - 1))
+    return damped
 
 
 # --- Windows ---------------------------------------------------------------------------------------------------------
@@ -199,15 +205,18 @@ def _first_in_window(key: Integers, at: Integers, last: Integers) -> NDArray[np.
 
 
 @dataclass(frozen=True)
-class _Ranks:
+class Ranks:
     """For each report the how-manieth it is of its key within the running window, and when that window began."""
 
     rank: Integers
     since: Integers
 
 
-def _ranks(key: Integers, at: Integers, last: Integers, already: Integers) -> _Ranks:
-    """``last`` is when the window that ran before this batch began, ``already`` how many reports it held."""
+def ranks(key: Integers, at: Integers, last: Integers | None = None, already: Integers | None = None) -> Ranks:
+    """The ranks of reports in order of time. ``last`` is when the window that ran before them began, ``already`` how
+    many reports it held; without them nothing was before."""
+    last = np.full(len(key), _NEVER) if last is None else last
+    already = np.zeros(len(key), dtype=np.int64) if already is None else already
     starts = _first_in_window(key, at, last)
     order = np.argsort(key, kind="stable")
     ordered, begins = key[order], starts[order]
@@ -221,7 +230,7 @@ def _ranks(key: Integers, at: Integers, last: Integers, already: Integers) -> _R
     rank, since = np.empty(len(order), dtype=np.int64), np.empty(len(order), dtype=np.int64)
     rank[order] = held + place - origin + 1
     since[order] = np.where(begins, at[order], last[order])[origin]
-    return _Ranks(rank, since)
+    return Ranks(rank, since)
 
 
 class _Seen:

@@ -51,10 +51,19 @@ class Attack:
     over: int = 20
     real: float = 0.0
     """Reports a minute of a true outage in the same place from minute QUIET on, from as many networks."""
+    real_in: str = ""
+    """Where that is, when elsewhere than the bots report."""
+    clocked: bool = False
+    """The bots send one after another with the same pause, in turn from each network, and not at random times."""
 
 
 def run() -> dict[str, Any]:
     """Which attacks open, close or drown an outage."""
+    return chance() | clocked() | foreign()
+
+
+def chance() -> dict[str, Any]:
+    """Bots at random times, as people are."""
     openings = [Attack(n, bots, region=r) for r in USUAL for n in (1, 3, 5, 6, 8, 12, 20, 40) for bots in (2, 40)]
     closings = [Attack(n, 40, "working", at=QUIET + 30, over=15, real=2.0) for n in (1, 3, 5, 8, 12, 20, 40)]
     beside = [Attack(n, 200, real=2.0) for n in (1, 5, 20)]
@@ -77,7 +86,42 @@ def run() -> dict[str, Any]:
                     "found after, min": None if opened is None else opened - QUIET,
                     "honest reports not counted": round(_not_counted(), 3),
                 }
-    return figures | foreign()
+    return figures
+
+
+def clocked() -> dict[str, Any]:
+    """Bots by the clock: what they do themselves, and whom they take along when they are set aside."""
+    openings = [Attack(n, 40, clocked=True) for n in (1, 3, 5, 6, 8, 12, 20, 40)]
+    closings = [Attack(n, 40, "working", at=QUIET + 30, over=15, real=2.0, clocked=True) for n in (5, 8, 12, 20, 40)]
+    # From ten minutes before the outage to the end, elsewhere in the country: a report in each 3 s, or in each 1.5 s.
+    over = MINUTES - QUIET + 10
+    beside = [
+        Attack(n, over * each, region="GB-SCT", at=QUIET - 10, over=over, real=real, real_in="GB-ENG", clocked=True)
+        for n, each, real in ((20, 1, 2.0), (40, 1, 4.0), (5, 8, 4.0))
+    ]
+    figures: dict[str, Any] = {}
+    for label, guarded in (("without guard", False), ("with guard", True)):
+        with _guard(guarded):
+            parameters = Parameters() if guarded else UNGUARDED
+            for what, attacks, succeeds in (
+                ("bots each, by the clock, that open GB-ENG", openings, lambda found: _opened(found) is not None),
+                ("voters each, by the clock, that close a true outage", closings, _closed),
+            ):
+                figures[f"networks with 40 {what}, {label}"] = _fewest(attacks, succeeds, parameters)
+            for attack in beside:
+                opened = _opened(_played(attack, parameters), attack.real_in)
+                honest, bots = _set_aside(attack)
+                a_minute = attack.networks * attack.bots / attack.over
+                name = (
+                    f"true outage of {attack.real:g} a minute beside {a_minute:g} by the clock from {attack.networks} "
+                    f"networks elsewhere in the country, {label}"
+                )
+                figures[name] = {
+                    "found after, min": None if opened is None else opened - QUIET,
+                    "honest reports not counted": round(honest, 3),
+                    "bots not counted": round(bots, 3),
+                }
+    return figures
 
 
 def foreign() -> dict[str, Any]:
@@ -115,10 +159,12 @@ LISTS: dict[str, dict[str, str]] = {
 }
 
 
-def _fewest(attacks: list[Attack], succeeds: Callable[[list[Decision]], bool]) -> int | str:
+def _fewest(
+    attacks: list[Attack], succeeds: Callable[[list[Decision]], bool], parameters: Parameters | None = None
+) -> int | str:
     """The networks of the first attack that succeeds; bigger ones need not be tried."""
     for attack in attacks:
-        if succeeds(_played(attack, Parameters())):
+        if succeeds(_played(attack, parameters or Parameters())):
             return attack.networks
     return f"none up to {attacks[-1].networks}"
 
@@ -205,10 +251,11 @@ def _posts(attack: Attack, slug: str, rng: np.random.Generator) -> Iterator[tupl
     for region, rate in USUAL.items():
         yield from honest(rate, 0, MINUTES, region)
     if attack.real:
-        yield from honest(attack.real, QUIET, MINUTES, attack.region)
+        yield from honest(attack.real, QUIET, MINUTES, attack.real_in or attack.region)
     for network in range(attack.networks):
         for bot in range(attack.bots):
-            at = attack.at + attack.over * float(rng.random())
+            turn = (bot * attack.networks + network) / (attack.networks * attack.bots)
+            at = attack.at + attack.over * (turn if attack.clocked else float(rng.random()))
             yield post(at, f"2001:bad:{network:x}:{bot:x}::1", attack.region, attack.kind)
 
 
@@ -248,8 +295,10 @@ def _ordinary(topology: Topology) -> Baseline:
     return fit(History(np.zeros_like(region), region, at, reports, end - bins, end), topology)
 
 
-def _opened(decisions: list[Decision]) -> int | None:
-    return min((d.decided for d in decisions if d.kind is DecisionKind.OPENED), default=None)
+def _opened(decisions: list[Decision], region: str = "") -> int | None:
+    """The minute in which the first incident was opened, or that in which ``region`` was found to be down."""
+    opened = [d for d in decisions if d.kind is DecisionKind.OPENED]
+    return min((d.decided for d in opened if not region or REGIONS[d.region] == region), default=None)
 
 
 def _closed(decisions: list[Decision]) -> bool:
