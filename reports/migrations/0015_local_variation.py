@@ -11,7 +11,7 @@ def as_by_chance(apps: Any, _schema_editor: Any) -> None:
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("reports", "0013_groups"),
+        ("reports", "0014_withdrawn"),
     ]
 
     operations = [
