@@ -15,6 +15,16 @@ def plain_static_names(settings: Settings) -> None:
     settings.STORAGES = {**settings.STORAGES, "staticfiles": plain}
 
 
+@pytest.fixture(autouse=True)
+def one_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page is made anew with the minute: it does not end within a test."""
+    from reports import clock
+
+    now = clock.now()
+    for ask_the_time in ("now", "at_hand"):
+        monkeypatch.setattr(clock, ask_the_time, lambda: now)
+
+
 @pytest.fixture
 def outage(db: None) -> Iterator[str]:
     """The ref of an incident that is going on."""

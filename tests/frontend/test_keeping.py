@@ -38,14 +38,6 @@ PAGES = (
 )
 
 
-@pytest.fixture(autouse=True)
-def one_minute(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A page is made anew with the minute: it does not end within a test."""
-    now = clock.now()
-    for ask_the_time in ("now", "at_hand"):
-        monkeypatch.setattr(clock, ask_the_time, lambda: now)
-
-
 def ask(view: Any, address: str = "/", **headers: str) -> HttpResponse:
     request = RequestFactory().get(address, headers=headers)
     answer = view(request)

@@ -93,6 +93,10 @@ def test_since_when_is_that_of_the_places_which_are_down() -> None:
     # The outage as a whole, where it is coming back.
     whole = service("recovering", countries=(*(replace(each, state="recovering") for each in down),))
     assert plain(verdicts.service_verdict(whole, NOW)).endswith("it went down at 18:00 UTC.")
+    # A place that joined may seem to have begun before the outage did: it did not.
+    early = replace(down[0], since=ONSET - timedelta(minutes=10))
+    whole = service("down", countries=(early, down[1]))
+    assert plain(verdicts.service_verdict(whole, NOW)).endswith("since 18:00 UTC.")
 
 
 def test_of_one_country_its_parts_are_named() -> None:
