@@ -81,8 +81,8 @@ def service_verdict(found: ServiceStatus, now: datetime) -> SafeString:
             sentence = _("{service} is coming back; it went down at {since}.")
     else:
         return _no_outage(found)
-    # Of the places that are named: the outage may have begun where it is over by now. Nor did it begin before it did: the
-    # onset of a region that joined it is an estimate of its own, from fewer reports.
+    # Of the places that are named: the outage may have begun where it is over by now. Nor is it earlier than the
+    # outage's: the onset of a region that joined is an estimate of its own, from fewer reports.
     began = min((each.since for each in found.countries if each.state == "down" and each.since), default=found.since)
     began = max(began, found.since) if began and found.since else began
     since = moment(began if found.state == "down" else found.since, now)
