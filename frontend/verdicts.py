@@ -84,7 +84,7 @@ def service_verdict(found: ServiceStatus, now: datetime) -> SafeString:
     # Of the places that are named: the outage may have begun where it is over by now. Nor is it earlier than the
     # outage's: the onset of a region that joined is an estimate of its own, from fewer reports.
     began = min((each.since for each in found.countries if each.state == "down" and each.since), default=found.since)
-    began = max(began, found.since) if began and found.since else began
+    began = max(began, found.since) if began is not None and found.since is not None else began
     since = moment(began if found.state == "down" else found.since, now)
     told = format_html(sentence, service=found.link.name, down=down, coming=coming, back=back, since=since)
     if not down and not coming and _countries(found, "restored"):
