@@ -227,7 +227,7 @@ class Opening(Grouping, Weighing):
         if country == region or country in down:
             return 1.0
         out = down | {region}
-        largest = [r for r in sorted(out) if not any(q != r and q in self.tree.above[r] for q in out)]
+        largest = self.tree.outermost(out)
         rows = recent.row_of[service * self.regions + np.array([country, *largest])].astype(np.int64)
         rows = rows[rows >= 0]
         n = recent.sums(rows, minute)[:, window].astype(np.float64)
@@ -277,8 +277,7 @@ class Opening(Grouping, Weighing):
         rows = recent.row_of[service * self.regions + children]
         children, rows = children[rows >= 0], rows[rows >= 0].astype(np.int64)
         lately = self._lately_down(service, WINDOWS[window] + p.settled_minutes)
-        inside = [r for r in sorted(lately) if r != region and region in self.tree.above[r]]
-        largest = [r for r in inside if not any(q != r and q in self.tree.above[r] for q in inside)]
+        largest = self.tree.outermost([r for r in lately if r != region and region in self.tree.above[r]])
         down_rows = recent.row_of[service * self.regions + np.array(largest, dtype=np.int64)].astype(np.int64)
         every = np.concatenate([[own], rows, down_rows]).astype(np.int64)
         n = recent.sums(every, minute)[:, window].astype(np.float64)
@@ -308,7 +307,7 @@ class Opening(Grouping, Weighing):
 
     def _share_beside(self, service: int, pool: int, left_out: set[int], window: int) -> float:
         """The share of what is usual of a pool in the window that comes from elsewhere than the regions left out."""
-        out = [r for r in sorted(left_out) if not any(q != r and q in self.tree.above[r] for q in left_out)]
+        out = self.tree.outermost(left_out)
         if not out:
             return 1.0
         path = {q for r in out for q in self.tree.above[r] if q == pool or pool in self.tree.above[q]} - set(out)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -52,6 +53,10 @@ class Tree:
     def above(self) -> tuple[frozenset[int], ...]:
         """Per region, itself and all regions it lies in."""
         return tuple(frozenset(int(r) for r in line if r >= 0) for line in self.lineage)
+
+    def outermost(self, regions: Collection[int]) -> list[int]:
+        """Those of ``regions`` that lie in no other of them, in order."""
+        return [r for r in sorted(regions) if not any(q != r and q in self.above[r] for q in regions)]
 
     @cached_property
     def has_children(self) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
