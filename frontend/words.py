@@ -18,6 +18,7 @@ from reports import formats
 from reports.status import place_name
 from reports.status import region as region_named
 from reports.status.answers import CountryState, IncidentStatus, RegionLink
+from reports.status.article import wording
 from reports.status.nesting import parts
 
 MILLIONS = 950_000
@@ -212,12 +213,12 @@ def listing(names: Sequence[str], *, most: int = 3) -> str:
 
 def regions(number: int) -> str:
     """``24 regions``."""
-    return ngettext("{n} region", "{n} regions", number).format(n=formats.number(number))
+    return wording.regions(number).text
 
 
 def reports(number: int) -> str:
     """``no reports``, ``1 report``, ``46,012 reports``."""
-    return ngettext("{n} report", "{n} reports", number).format(n=formats.number(number)) if number else _("no reports")
+    return wording.reports(number).text
 
 
 def counted(down: int, working: int) -> str:
